@@ -1,0 +1,151 @@
+"""Export of a potential to `model.pt`, refused unless the written file computes what the potential computes."""
+
+import copy
+import io
+import warnings
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+import panna_plus
+from panna_plus.errors import ModelFileError, require
+from panna_plus.families import load_potential
+from panna_plus.graph import AtomicGraph
+from panna_plus.model_file import FORMAT_VERSION, archive_bytes, write_atomically
+from panna_plus.potential import Potential
+
+N_CALLS = 10
+RELATIVE_TOLERANCE = 1e-10
+CITATION = {
+    "panna": [
+        "Lot, Pellegrini, Shaidu and Kucukbenli, PANNA: Properties from Artificial Neural Network Architectures, "
+        "Comput. Phys. Commun. 256, 107402 (2020)"
+    ],
+}
+
+
+def export_model(
+    potential: Potential, path: str | Path, graphs: Sequence[AtomicGraph], extras: dict[str, Any] | None = None
+) -> dict[str, Any]:
+    """Write a potential to a model file and prove that the file is right.
+
+    Parameters
+    ----------
+    potential : Potential
+        Not changed.
+    path : path of the file to write
+        Replaced only by a file that passed the check.
+    graphs : sequence of AtomicGraph
+        Real frames on which the written file is compared with `potential`.
+    extras : dict, optional
+        Further card entries, e.g. `errors`, `provenance`.
+
+    Returns
+    -------
+    dict
+        The card.
+
+    Raises
+    ------
+    ModelFileError
+        If the file's own numbers differ from the potential's.
+    """
+    require(len(graphs) > 0, ModelFileError, "export needs at least one frame to check the file on")
+    reference = in_float64(potential)
+    card = card_of(potential) | (extras or {})
+    content = archive_bytes(scripted_bytes(reference), card, potential.arrays())
+    path = Path(path)
+    candidate = path.with_name(f".{path.name}.candidate")
+    write_atomically(candidate, content)
+    try:
+        check_file(candidate, reference, graphs)
+        candidate.replace(path)
+    finally:
+        candidate.unlink(missing_ok=True)
+    return card
+
+
+def in_float64(potential: Potential) -> Potential:
+    """Return a frozen copy on the CPU whose perceptrons compute in float64."""
+    reference = copy.deepcopy(potential).cpu().requires_grad_(False).eval()
+    return reference.double()
+
+
+def card_of(potential: Potential) -> dict[str, Any]:
+    """Return the card entries that follow from the potential itself."""
+    elements = potential.elements
+    shortest = potential.shortest_distances.cpu()
+    dtypes = {p.dtype for p in potential.parameters()}
+    return {
+        "format_version": FORMAT_VERSION,
+        "family": potential.family,
+        "elements": elements,
+        "cutoff": potential.cutoff,
+        "reach": potential.cutoff,
+        "n_exchanges": 0,
+        "units": {"length": "angstrom", "energy": "eV"},
+        "dtype": "float32" if dtypes == {torch.float32} else "float64",
+        "n_parameters": potential.n_parameters,
+        "family_parameters": potential.family_parameters(),
+        "reference_energies": dict(zip(elements, potential.reference_energies.tolist(), strict=True)),
+        "shortest_distances": {
+            f"{a}-{b}": float(shortest[i, j])
+            for i, a in enumerate(elements)
+            for j, b in enumerate(elements)
+            if i <= j and shortest[i, j] > 0
+        },
+        "provenance": {
+            "package": f"panna_plus {panna_plus.__version__}",
+            "torch": torch.__version__,
+            "date": datetime.now(UTC).isoformat(timespec="seconds"),
+        },
+        "citation": CITATION[potential.family],
+    }
+
+
+def scripted_bytes(potential: Potential) -> bytes:
+    """Return the potential as a TorchScript archive; upstream's notice of deprecation is not the user's concern."""
+    buffer = io.BytesIO()
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=".*torch.jit.*", category=DeprecationWarning)
+        torch.jit.save(torch.jit.script(potential), buffer)
+    return buffer.getvalue()
+
+
+def load_script(path: str | Path) -> torch.jit.ScriptModule:
+    """Load the TorchScript part of a file. This executes code from the file: only for files this process wrote."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=".*torch.jit.*", category=DeprecationWarning)
+        return torch.jit.load(str(path), map_location="cpu")
+
+
+def check_file(path: Path, reference: Potential, graphs: Sequence[AtomicGraph]) -> None:
+    """Compare both parts of a written file with the float64 potential, through the calls in which a JIT specialises."""
+    rebuilt, _ = load_potential(path)
+    script = load_script(path)
+    expected = [flat(reference, g) for g in graphs]
+    for call in range(max(N_CALLS, len(graphs))):
+        graph, wanted = graphs[call % len(graphs)], expected[call % len(graphs)]
+        for part, module in (("card and weights", rebuilt), ("TorchScript part", script)):
+            for name, found, target in zip(("energies", "gradients"), flat(module, graph), wanted, strict=True):
+                compare(found, target, f"the {part} of the exported file, call {call + 1}, {name}")
+
+
+def flat(module: torch.nn.Module, graph: AtomicGraph) -> tuple[Tensor, Tensor]:
+    """Return atomic energies and pair gradients of a graph."""
+    return module(graph.displacements, graph.centers, graph.neighbors, graph.species)
+
+
+def compare(found: Tensor, expected: Tensor, what: str) -> None:
+    """Raise unless two tensors agree to rounding."""
+    scale = float(expected.abs().max()) if expected.numel() else 0.0
+    error = float((found - expected).abs().max()) if expected.numel() else 0.0
+    require(
+        error <= RELATIVE_TOLERANCE * max(scale, 1.0),
+        ModelFileError,
+        f"{what}: differs from the trained model by {error:.3e} (largest value {scale:.3e}); nothing was written",
+    )

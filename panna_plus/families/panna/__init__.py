@@ -1,0 +1,1 @@
+"""Local descriptors with one perceptron per element."""

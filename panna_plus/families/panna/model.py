@@ -1,0 +1,176 @@
+"""The panna potential: E_i = E0 + N_X(G_i) - N_X(0), one perceptron N per element X on the descriptor values G."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from panna_plus.families.panna.config import PannaConfig
+from panna_plus.families.panna.descriptors import DESCRIPTORS, Descriptor, descriptor_from_config
+from panna_plus.families.panna.jacobian import DescriptorInputs, descriptor_inputs
+from panna_plus.graph import AtomicGraph, sum_by_index
+from panna_plus.layers.perceptron import DenseLayer, random_perceptron
+from panna_plus.potential import Potential, Prediction, detached
+
+LONE_ATOM = ("reference", "network")
+
+
+class PannaPotential(Potential):
+    """Local potential of a descriptor and one perceptron per element.
+
+    Parameters
+    ----------
+    elements : sequence of str
+    descriptor : Descriptor
+    networks : sequence of torch.nn.Sequential
+        One per element, n_features -> 1, of `DenseLayer`.
+    lone_atom : {'reference', 'network'}
+        'reference': the perceptron's value at zero neighbors is subtracted, so that a lone atom has exactly its
+        reference energy; 'network': it is kept, as in imported potentials.
+    """
+
+    family = "panna"
+    feature_mean: Tensor
+    feature_scale: Tensor
+
+    def __init__(
+        self,
+        elements: Sequence[str],
+        descriptor: Descriptor,
+        networks: Sequence[torch.nn.Sequential],
+        lone_atom: str = "reference",
+    ):
+        super().__init__(elements, descriptor.cutoff)
+        if lone_atom not in LONE_ATOM:
+            raise ValueError(f"lone_atom must be one of {', '.join(LONE_ATOM)}, found '{lone_atom}'")
+        self.descriptor = descriptor
+        self.networks = torch.nn.ModuleList(networks)
+        self.subtract_lone_atom = lone_atom == "reference"
+        shape = (len(self.elements), descriptor.n_features)
+        self.register_buffer("feature_mean", torch.zeros(shape, dtype=torch.float64))
+        self.register_buffer("feature_scale", torch.ones(shape, dtype=torch.float64))
+
+    def atomic_energies(self, displacements: Tensor, centers: Tensor, neighbors: Tensor, species: Tensor) -> Tensor:
+        return self.energies_of_features(self.descriptor(displacements, centers, neighbors, species), species)
+
+    def energies_of_features(self, features: Tensor, species: Tensor) -> Tensor:
+        """Return atomic energies (n_atoms,) float64 of descriptor values (n_atoms, F) float64."""
+        energies = self.reference_energies[species]
+        for s, network in enumerate(self.networks):
+            atoms = torch.nonzero(species == s).flatten()
+            # One more row, zero neighbors, gives the constant of the lone atom by the very same arithmetic.
+            rows = torch.cat([features[atoms], torch.zeros_like(self.feature_mean[s : s + 1])])
+            scaled = (rows - self.feature_mean[s]) / self.feature_scale[s]
+            first = network[0]  # type: ignore[index]
+            output = network(scaled.to(first.weight.dtype)).flatten().to(torch.float64)
+            value = output[:-1]
+            if self.subtract_lone_atom:
+                value = value - output[-1]
+            energies = energies.index_add(0, atoms, value)
+        return energies
+
+    def prepare(self, graph: AtomicGraph) -> DescriptorInputs:
+        """Return the descriptor values and their sparse Jacobian, which a training evaluates again and again."""
+        return descriptor_inputs(self.descriptor, graph)
+
+    def predict(self, inputs: Any, create_graph: bool = False) -> Prediction:
+        if not isinstance(inputs, DescriptorInputs):
+            return super().predict(inputs, create_graph)
+        with torch.enable_grad():
+            features = inputs.features.detach().requires_grad_(True)
+            atomic = self.energies_of_features(features, inputs.species)
+            (gradient,) = torch.autograd.grad(atomic.sum(), features, create_graph=create_graph)
+        prediction = from_feature_gradients(inputs, atomic, gradient.to(inputs.jacobian.dtype))
+        return prediction if create_graph else detached(prediction)
+
+    def initialize(self, inputs: Sequence[DescriptorInputs]) -> None:
+        """Standardise each element's features by their mean and deviation over the training atoms."""
+        features = torch.cat([i.features for i in inputs])
+        species = torch.cat([i.species for i in inputs])
+        for s in range(len(self.elements)):
+            rows = features[species == s]
+            if len(rows):
+                deviation = rows.std(dim=0, unbiased=False)
+                # A feature that never varies carries nothing; scaling it up would amplify what training never saw.
+                floor = 1e-3 * deviation.max().clamp(min=1e-12)
+                self.feature_mean[s] = rows.mean(dim=0)
+                self.feature_scale[s] = deviation.clamp(min=float(floor))
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        arrays = super().arrays()
+        for name, value in self.descriptor.named_buffers():
+            if name != "blocks":
+                arrays["descriptor/" + name.replace("_", "/", 1)] = value.cpu().numpy()
+        for s, (element, layers) in enumerate(zip(self.elements, self.layers(), strict=True)):
+            arrays[f"element/{element}/feature_mean"] = self.feature_mean[s].cpu().numpy()
+            arrays[f"element/{element}/feature_scale"] = self.feature_scale[s].cpu().numpy()
+            for k, layer in enumerate(layers):
+                arrays[f"element/{element}/layer/{k}/weight"] = layer.weight.detach().cpu().numpy()
+                arrays[f"element/{element}/layer/{k}/bias"] = layer.bias.detach().cpu().numpy()
+        return arrays
+
+    def layers(self) -> list[list[DenseLayer]]:
+        """Return the layers of each element's perceptron."""
+        return [[layer for layer in network.children() if isinstance(layer, DenseLayer)] for network in self.networks]
+
+    def family_parameters(self) -> dict[str, Any]:
+        return {
+            "descriptor": {"type": self.descriptor.kind},
+            "activations": {
+                e: [layer.activation for layer in layers]
+                for e, layers in zip(self.elements, self.layers(), strict=True)
+            },
+            "lone_atom": "reference" if self.subtract_lone_atom else "network",
+        }
+
+
+def from_feature_gradients(inputs: DescriptorInputs, atomic_energies: Tensor, gradient: Tensor) -> Prediction:
+    """Assemble a prediction from dE/dG (n_atoms, F) and the cached Jacobian: two matrix products."""
+    n_features = gradient.shape[1]
+    touched = inputs.touched[inputs.species[inputs.neighbors]]
+    seen = gradient.flatten()[inputs.centers.unsqueeze(1) * n_features + touched]
+    pair_gradient = torch.bmm(seen.unsqueeze(1), inputs.jacobian).squeeze(1).to(torch.float64)
+    forces = sum_by_index(pair_gradient, inputs.centers, inputs.n_atoms) - sum_by_index(
+        pair_gradient, inputs.neighbors, inputs.n_atoms
+    )
+    of_atoms = torch.bmm(gradient[inputs.strained].unsqueeze(1), inputs.strain_jacobian).squeeze(1).to(torch.float64)
+    strain_gradient = sum_by_index(of_atoms, inputs.frames[inputs.strained], inputs.n_frames)
+    full = strain_gradient[:, [0, 5, 4, 5, 1, 3, 4, 3, 2]].view(-1, 3, 3)
+    return Prediction(
+        energies=sum_by_index(atomic_energies, inputs.frames, inputs.n_frames),
+        atomic_energies=atomic_energies,
+        forces=forces,
+        stress=full / inputs.volumes[:, None, None],
+    )
+
+
+def from_config(config: PannaConfig, elements: Sequence[str], seed: int) -> PannaPotential:
+    """Build an untrained potential with random weights drawn from `seed`."""
+    descriptor = descriptor_from_config(config.descriptor, len(elements))
+    generator = torch.Generator().manual_seed(seed)
+    sizes = (descriptor.n_features, *config.network.hidden, 1)
+    dtype = getattr(torch, config.dtype)
+    networks = [random_perceptron(sizes, config.network.activation, generator, dtype) for _ in elements]
+    return PannaPotential(elements, descriptor, networks)
+
+
+def from_arrays(elements: Sequence[str], parameters: dict[str, Any], arrays: dict[str, np.ndarray]) -> PannaPotential:
+    """Build the potential of a model file; the weights keep the precision that they are stored in."""
+    prefix = "descriptor/"
+    buffers = {n[len(prefix) :].replace("/", "_"): torch.tensor(a) for n, a in arrays.items() if n.startswith(prefix)}
+    descriptor = DESCRIPTORS[parameters["descriptor"]["type"]](len(elements), buffers)
+    networks = []
+    for element in elements:
+        layers = []
+        for k, activation in enumerate(parameters["activations"][element]):
+            weight, bias = (torch.tensor(arrays[f"element/{element}/layer/{k}/{part}"]) for part in ("weight", "bias"))
+            layers.append(DenseLayer(weight, bias, activation))
+        networks.append(torch.nn.Sequential(*layers))
+    potential = PannaPotential(elements, descriptor, networks, parameters["lone_atom"])
+    for s, element in enumerate(elements):
+        potential.feature_mean[s] = torch.tensor(arrays[f"element/{element}/feature_mean"])
+        potential.feature_scale[s] = torch.tensor(arrays[f"element/{element}/feature_scale"])
+    potential._load_common(arrays)
+    return potential

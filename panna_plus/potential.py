@@ -1,0 +1,173 @@
+"""What every potential is: atomic energies from displacements; energy, forces and stress derived once for all.
+
+A family implements one method, `atomic_energies`. Forces and stress follow from one gradient per directed pair,
+g_ij = dE/dr_ij:
+
+    F_i = sum_j g_ij - sum_j g_ji        stress = 1/V sum_ij r_ij (x) g_ij
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, Protocol
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from panna_plus.graph import AtomicGraph, sum_by_index
+
+
+class Inputs(Protocol):
+    """What a potential is evaluated on: a graph, or what the family's `prepare` made of it."""
+
+    @property
+    def n_atoms(self) -> int: ...
+    @property
+    def n_frames(self) -> int: ...
+    @property
+    def species(self) -> Tensor: ...
+    @property
+    def frames(self) -> Tensor: ...
+    def to(self, device: torch.device | str) -> "Inputs": ...
+    @staticmethod
+    def concatenate(parts: Sequence[Any]) -> "Inputs": ...
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """Results of a potential.
+
+    Attributes
+    ----------
+    energies : (n_frames,) float64, eV
+    atomic_energies : (n_atoms,) float64, eV
+        Reference energies included; they sum to the energies.
+    forces : (n_atoms, 3) float64, eV/Å
+    stress : (n_frames, 3, 3) float64, eV/Å³
+        Tension positive; NaN for a frame without a volume.
+    """
+
+    energies: Tensor
+    atomic_energies: Tensor
+    forces: Tensor
+    stress: Tensor
+
+
+class Potential(torch.nn.Module):
+    """Base of all potentials.
+
+    Parameters
+    ----------
+    elements : sequence of str
+        Chemical symbols in species order.
+    cutoff : float, Å
+
+    Attributes
+    ----------
+    reference_energies : (n_elements,) float64, eV
+        Energy of the isolated atom, part of the atomic energies.
+    shortest_distances : (n_elements, n_elements) float64, Å
+        Shortest distance of each pair of elements in the training data; 0 where it never occurred.
+    """
+
+    __jit_unused_properties__: ClassVar = ["n_parameters"]
+    family: str
+    reference_energies: Tensor
+    shortest_distances: Tensor
+
+    def __init__(self, elements: Sequence[str], cutoff: float):
+        super().__init__()
+        self.elements = list(elements)
+        self.cutoff = float(cutoff)
+        n = len(self.elements)
+        self.register_buffer("reference_energies", torch.zeros(n, dtype=torch.float64))
+        self.register_buffer("shortest_distances", torch.zeros(n, n, dtype=torch.float64))
+
+    @property
+    def n_parameters(self) -> int:
+        return sum(p.numel() for p in self.parameters())
+
+    def atomic_energies(self, displacements: Tensor, centers: Tensor, neighbors: Tensor, species: Tensor) -> Tensor:
+        """Return the energies of all atoms, (n_atoms,) float64 eV, differentiable with respect to `displacements`."""
+        raise RuntimeError(f"{type(self).__name__} does not define atomic_energies")
+
+    def forward(
+        self, displacements: Tensor, centers: Tensor, neighbors: Tensor, species: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Return atomic energies (n_atoms,) and dE/d(displacement) (n_pairs, 3); this is what an exported file runs.
+
+        The caller must not have switched automatic differentiation off.
+        """
+        displacements = displacements.detach().requires_grad_(True)
+        energies = self.atomic_energies(displacements, centers, neighbors, species)
+        gradient = torch.autograd.grad([energies.sum()], [displacements], allow_unused=True)[0]
+        # Without pairs nothing depends on the displacements.
+        if gradient is None:
+            gradient = torch.zeros_like(displacements)
+        return energies.detach(), gradient.detach()
+
+    def predict(self, inputs: Any, create_graph: bool = False) -> Prediction:
+        """Evaluate a graph.
+
+        Parameters
+        ----------
+        inputs : AtomicGraph
+        create_graph : bool
+            Keep what a training needs to differentiate the forces with respect to the parameters.
+        """
+        with torch.enable_grad():
+            displacements = inputs.displacements.detach().requires_grad_(True)
+            atomic = self.atomic_energies(displacements, inputs.centers, inputs.neighbors, inputs.species)
+            (gradient,) = torch.autograd.grad(
+                atomic.sum(), displacements, create_graph=create_graph, allow_unused=True, materialize_grads=True
+            )
+        prediction = from_pair_gradients(inputs, atomic, gradient)
+        return prediction if create_graph else detached(prediction)
+
+    def prepare(self, graph: AtomicGraph) -> Any:
+        """Return what `predict` should be given again and again in a training: here the graph itself."""
+        return graph
+
+    def initialize(self, inputs: Sequence[Any]) -> None:
+        """Set what depends on the statistics of the training inputs; the base class has nothing to set."""
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """Return everything that a model file stores, named by meaning."""
+        return {
+            "reference_energies": self.reference_energies.cpu().numpy(),
+            "shortest_distances": self.shortest_distances.cpu().numpy(),
+        }
+
+    def family_parameters(self) -> dict[str, Any]:
+        """Return the part of the card that tells a reader how to use the arrays."""
+        return {}
+
+    def _load_common(self, arrays: dict[str, np.ndarray]) -> None:
+        self.reference_energies.copy_(torch.as_tensor(arrays["reference_energies"]))
+        self.shortest_distances.copy_(torch.as_tensor(arrays["shortest_distances"]))
+
+
+def from_pair_gradients(graph: AtomicGraph, atomic_energies: Tensor, gradient: Tensor) -> Prediction:
+    """Assemble energies, forces and stress from atomic energies and dE/d(displacement) of every directed pair."""
+    forces = sum_by_index(gradient, graph.centers, graph.n_atoms) - sum_by_index(
+        gradient, graph.neighbors, graph.n_atoms
+    )
+    outer = graph.displacements.unsqueeze(2) * gradient.unsqueeze(1)
+    strain_gradient = sum_by_index(outer, graph.frames[graph.centers], graph.n_frames)
+    return Prediction(
+        energies=sum_by_index(atomic_energies, graph.frames, graph.n_frames),
+        atomic_energies=atomic_energies,
+        forces=forces,
+        # Symmetric by rotational invariance; averaged so that rounding does not show.
+        stress=0.5 * (strain_gradient + strain_gradient.transpose(1, 2)) / graph.volumes[:, None, None],
+    )
+
+
+def detached(prediction: Prediction) -> Prediction:
+    """Return the prediction cut off from automatic differentiation."""
+    return Prediction(
+        prediction.energies.detach(),
+        prediction.atomic_energies.detach(),
+        prediction.forces.detach(),
+        prediction.stress.detach(),
+    )
