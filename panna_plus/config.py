@@ -70,12 +70,16 @@ def parse(cls: type[AnyConfig], content: Mapping[str, Any], source: str) -> AnyC
 
 
 def _fault(cls: type[Config], error: Any) -> str:
-    location = [str(part) for part in error["loc"]]
-    path = ".".join(location)
+    keys, parents, sections = _located(cls, error["loc"])
+    path = ".".join(keys)
     if error["type"] == "extra_forbidden":
-        return f"{path}: unknown option{_suggestion(location[-1], _known_keys(cls, error['loc'][:-1]))}"
+        known = [name for parent in parents for name in parent.model_fields]
+        return f"{path}: unknown option{_suggestion(keys[-1], known)}"
     if error["type"] == "missing":
         return f"{path}: this option is required and missing"
+    if error["type"] == "union_tag_not_found":
+        tags = ", ".join(f"'{_tag(section)}'" for section in sections)
+        return f"{path}: this section needs {error['ctx']['discriminator']}, one of {tags}"
     return f"{path}: {error['msg']}, found {error['input']!r:.80}"
 
 
@@ -84,22 +88,32 @@ def _suggestion(key: str, known: Sequence[str]) -> str:
     return f", did you mean '{near[0]}'?" if near else f"; known here: {', '.join(sorted(known))}"
 
 
-def _known_keys(cls: type[Config], location: Sequence[Any]) -> list[str]:
-    """Return the option names of the section at `location` below `cls`."""
-    section: Any = cls
-    for part in location:
-        section = _section_named(section, str(part))
-    return list(section.model_fields)
+def _located(cls: type[Config], location: Sequence[Any]) -> tuple[list[str], list[type[Config]], list[type[Config]]]:
+    """Follow the path of a fault: the keys that were written, the sections around the last, those it may hold."""
+    keys: list[str] = []
+    parents = sections = [cls]
+    for part in map(str, location):
+        chosen = [section for section in sections if _tag(section) == part]
+        if chosen and len(sections) > 1:
+            # Pydantic puts the tag of the chosen class into the path; nobody wrote it as a key.
+            sections = chosen
+        else:
+            keys.append(part)
+            parents, sections = sections, [inner for section in sections for inner in _sections_of(section, part)]
+    return keys, parents, sections
 
 
-def _section_named(cls: type[Config], name: str) -> type[Config]:
-    """Return the class of field `name`; names that are no fields are tags of a union that pydantic adds to the path."""
+def _sections_of(cls: type[Config], name: str) -> list[type[Config]]:
+    """Return the classes that field `name` may hold; several for a union."""
     field = cls.model_fields.get(name)
-    if field is None:
-        return cls
-    candidates = [field.annotation, *getattr(field.annotation, "__args__", ())]
-    sections = [c for c in candidates if isinstance(c, type) and issubclass(c, Config)]
-    return sections[0] if sections else cls
+    candidates = [field.annotation, *getattr(field.annotation, "__args__", ())] if field else []
+    return [c for c in candidates if isinstance(c, type) and issubclass(c, Config)]
+
+
+def _tag(cls: type[Config]) -> Any:
+    """Return the value of `type` that selects this class in a union, or None."""
+    field = cls.model_fields.get("type")
+    return field.default if field else None
 
 
 def dump_yaml(config: Config) -> str:
