@@ -42,7 +42,7 @@ def export_model(
     graphs : sequence of AtomicGraph
         Real frames on which the written file is compared with `potential`.
     extras : dict, optional
-        Further card entries, e.g. `errors`, `provenance`.
+        Further card entries, e.g. `errors`; those of `provenance` join the package, torch version and date.
 
     Returns
     -------
@@ -56,7 +56,9 @@ def export_model(
     """
     require(len(graphs) > 0, ModelFileError, "export needs at least one frame to check the file on")
     reference = in_float64(potential)
-    card = card_of(potential) | (extras or {})
+    card = card_of(potential)
+    provenance = card["provenance"] | (extras or {}).get("provenance", {})
+    card |= (extras or {}) | {"provenance": provenance}
     content = archive_bytes(scripted_bytes(reference), card, potential.arrays())
     path = Path(path)
     candidate = path.with_name(f".{path.name}.candidate")

@@ -54,15 +54,17 @@ class Descriptor(torch.nn.Module):
         r = torch.linalg.vector_norm(displacements, dim=1)
         neighbor_species = species[neighbors]
         slot = centers * self.n_elements + neighbor_species
-        radial = sum_rows(self.radial(r), slot, n_atoms * self.n_elements).view(n_atoms, -1)
+        radial = sum_rows(self.radial(r), slot, n_atoms * self.n_elements)
 
         edge = torch.nonzero(r < self.angular_cutoff).flatten()
         r, d, centers, neighbor_species = r[edge], displacements[edge], centers[edge], neighbor_species[edge]
         a, b = neighbor_pairs(centers)
         c = (d[a] * d[b]).sum(dim=1) / (r[a] * r[b])
         slot = centers[a] * self.n_blocks + self.blocks[neighbor_species[a], neighbor_species[b]]
-        angular = sum_rows(self.angular(r[a], r[b], c), slot, n_atoms * self.n_blocks).view(n_atoms, -1)
-        return torch.cat([radial, angular], dim=1)
+        angular = sum_rows(self.angular(r[a], r[b], c), slot, n_atoms * self.n_blocks)
+        # Widths in full: -1 is ambiguous without atoms.
+        radial = radial.view(n_atoms, self.n_elements * self.n_radial)
+        return torch.cat([radial, angular.view(n_atoms, self.n_blocks * self.n_angular)], dim=1)
 
 
 class MbpDescriptor(Descriptor):

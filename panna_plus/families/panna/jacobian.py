@@ -143,7 +143,7 @@ def angular_edge_jacobian(descriptor: Descriptor, graph: AtomicGraph, r: Tensor,
         cosine_gradient = (unit[other] - c.unsqueeze(1) * unit[this]) / r[this].unsqueeze(1)
         gradient = along.unsqueeze(2) * unit[this].unsqueeze(1) + along_c.unsqueeze(2) * cosine_gradient.unsqueeze(1)
         total += sum_rows(gradient.flatten(1), this * descriptor.n_elements + species[other], n_slots)
-    return total.view(r.shape[0], -1, 3)
+    return total.view(r.shape[0], descriptor.n_elements * descriptor.n_angular, 3)
 
 
 def partial_derivatives(descriptor: Descriptor, r_a: Tensor, r_b: Tensor, c: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -176,5 +176,5 @@ def strain_jacobian(graph: AtomicGraph, per_edge: Tensor, touched: Tensor, n_fea
             d[:, None, rows] * jacobian[:, :, columns] + d[:, None, columns] * jacobian[:, :, rows]
         )  # symmetrised: a rotation changes no feature
         sums = sum_rows(outer.flatten(1), graph.centers[edge], graph.n_atoms)
-        full[:, of_this_element] += sums.view(graph.n_atoms, -1, 6)
+        full[:, of_this_element] += sums.view(graph.n_atoms, len(of_this_element), 6)
     return full

@@ -45,6 +45,8 @@ class PannaPotential(Potential):
         super().__init__(elements, descriptor.cutoff)
         if lone_atom not in LONE_ATOM:
             raise ValueError(f"lone_atom must be one of {', '.join(LONE_ATOM)}, found '{lone_atom}'")
+        for network in networks:
+            require_sizes(network, descriptor.n_features)
         self.descriptor = descriptor
         self.networks = torch.nn.ModuleList(networks)
         self.subtract_lone_atom = lone_atom == "reference"
@@ -60,14 +62,16 @@ class PannaPotential(Potential):
         energies = self.reference_energies[species]
         for s, network in enumerate(self.networks):
             atoms = torch.nonzero(species == s).flatten()
-            # One more row, zero neighbors, gives the constant of the lone atom by the very same arithmetic.
+            # One more row, zero neighbors, gives the constant of the lone atom by the same arithmetic.
             rows = torch.cat([features[atoms], torch.zeros_like(self.feature_mean[s : s + 1])])
             scaled = (rows - self.feature_mean[s]) / self.feature_scale[s]
             first = network[0]  # type: ignore[index]
             output = network(scaled.to(first.weight.dtype)).flatten().to(torch.float64)
             value = output[:-1]
             if self.subtract_lone_atom:
-                value = value - output[-1]
+                # Matrix products round equal rows of a large batch differently: where nothing is seen, 0 itself.
+                is_lone = (rows[:-1] == 0.0).all(dim=1)
+                value = torch.where(is_lone, torch.zeros_like(value), value - output[-1])
             energies = energies.index_add(0, atoms, value)
         return energies
 
@@ -124,6 +128,19 @@ class PannaPotential(Potential):
             },
             "lone_atom": "reference" if self.subtract_lone_atom else "network",
         }
+
+
+def require_sizes(network: torch.nn.Sequential, n_features: int) -> None:
+    """Raise ValueError unless the layers fit each other, the descriptor and one energy."""
+    n_in = n_features
+    for k, layer in enumerate(network):
+        parameters = dict(layer.named_parameters())
+        found, n_out = tuple(parameters["weight"].shape), parameters["bias"].numel()
+        if found != (n_out, n_in):
+            raise ValueError(f"layer {k} must have weights of shape {(n_out, n_in)}, found {found}")
+        n_in = n_out
+    if n_in != 1:
+        raise ValueError(f"the last layer must have one output, found {n_in}")
 
 
 def from_feature_gradients(inputs: DescriptorInputs, atomic_energies: Tensor, gradient: Tensor) -> Prediction:
