@@ -1,0 +1,1 @@
+"""Training of a potential on labelled frames, whatever its family."""

@@ -1,0 +1,77 @@
+"""Frames as a training takes them: inputs that the potential prepared once, beside their labels."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+
+from panna_plus.data.frame import Frame
+from panna_plus.graph import AtomicGraph, graph_from_atoms
+from panna_plus.potential import Potential
+from panna_plus.training.loss import Labels, labels_of
+
+Progress = Callable[[int, int], None]
+# Larger batches do not make a validation faster on a CPU and cost memory.
+ATOMS_PER_BATCH = 128
+
+
+@dataclass(frozen=True)
+class Example:
+    """One or several frames, ready for a step."""
+
+    inputs: Any
+    labels: Labels
+
+    @staticmethod
+    def concatenate(parts: Sequence["Example"]) -> "Example":
+        """Join examples into one with all their frames, in order."""
+        if len(parts) == 1:
+            return parts[0]
+        inputs = parts[0].inputs.concatenate([p.inputs for p in parts])
+        return Example(inputs, Labels.concatenate([p.labels for p in parts]))
+
+
+def no_progress(_done: int, _total: int) -> None:
+    """Report nothing."""
+
+
+def prepare_examples(
+    potential: Potential, frames: Sequence[Frame], device: torch.device, on_progress: Progress = no_progress
+) -> list[Example]:
+    """Prepare every frame once.
+
+    Parameters
+    ----------
+    potential : Potential
+        On `device`.
+    on_progress : callable (frames done, frames in total)
+    """
+    examples = []
+    for number, frame in enumerate(frames):
+        on_progress(number, len(frames))
+        graph = training_graph(potential, frame).to(device)
+        examples.append(Example(potential.prepare(graph), labels_of(frame).to(device)))
+    on_progress(len(frames), len(frames))
+    return examples
+
+
+def training_graph(potential: Potential, frame: Frame) -> AtomicGraph:
+    """Return the graph of a frame; without a stress label its volume is hidden, which spares all work on stress."""
+    graph = graph_from_atoms(frame.atoms, potential.elements, potential.cutoff)
+    if frame.stress is None:
+        graph = replace(graph, volumes=torch.full_like(graph.volumes, torch.nan))
+    return graph
+
+
+def batches_by_atoms(examples: Sequence[Example], limit: int = ATOMS_PER_BATCH) -> list[Example]:
+    """Join neighbors in the list into batches of at most `limit` atoms; a larger frame stands alone."""
+    groups: list[list[Example]] = []
+    n_atoms = limit
+    for example in examples:
+        if n_atoms + example.inputs.n_atoms > limit:
+            groups.append([])
+            n_atoms = 0
+        groups[-1].append(example)
+        n_atoms += example.inputs.n_atoms
+    return [Example.concatenate(group) for group in groups]
