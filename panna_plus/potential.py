@@ -159,8 +159,18 @@ def from_pair_gradients(graph: AtomicGraph, atomic_energies: Tensor, gradient: T
         atomic_energies=atomic_energies,
         forces=forces,
         # Symmetric by rotational invariance; averaged so that rounding does not show.
-        stress=0.5 * (strain_gradient + strain_gradient.transpose(1, 2)) / graph.volumes[:, None, None],
+        stress=stress_of(0.5 * (strain_gradient + strain_gradient.transpose(1, 2)), graph.volumes),
     )
+
+
+def stress_of(strain_gradient: Tensor, volumes: Tensor) -> Tensor:
+    """Divide dE/dstrain (n_frames, 3, 3) by the volumes (n_frames,); NaN where there is none.
+
+    Dividing by NaN itself would put NaN into the gradients of the frames that do have a volume.
+    """
+    known = ~torch.isnan(volumes)[:, None, None]
+    divisor = torch.where(known, volumes[:, None, None], torch.ones_like(volumes)[:, None, None])
+    return torch.where(known, strain_gradient / divisor, torch.full_like(strain_gradient, torch.nan))
 
 
 def detached(prediction: Prediction) -> Prediction:

@@ -27,6 +27,18 @@ REFERENCE_ENERGIES = (-13.6, -1030.1, -203.7)
 
 
 class BatchingContract:
+    def test_a_frame_without_a_volume_leaves_the_stress_gradients_of_others_finite(self, potential):
+        trainable = copy.deepcopy(potential).requires_grad_(True)
+        graph = graph_of(trainable, crystal(self.elements), cluster(self.elements))
+        for inputs in (graph, trainable.prepare(graph)):
+            stress = trainable.predict(inputs, create_graph=True).stress
+            assert torch.isfinite(stress[0]).all() and torch.isnan(stress[1]).all()
+            trainable.zero_grad()
+            stress[0].square().sum().backward()
+            gradients = [p.grad for p in trainable.parameters() if p.grad is not None]
+            assert all(torch.isfinite(g).all() for g in gradients)
+            assert max(g.abs().max() for g in gradients) > 0.0
+
     def test_a_batch_equals_single_calls_in_any_order(self, potential):
         structures = [
             cluster(self.elements),

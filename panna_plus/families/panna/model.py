@@ -12,7 +12,7 @@ from panna_plus.families.panna.descriptors import DESCRIPTORS, Descriptor, descr
 from panna_plus.families.panna.jacobian import DescriptorInputs, descriptor_inputs
 from panna_plus.graph import AtomicGraph, sum_by_index
 from panna_plus.layers.perceptron import DenseLayer, random_perceptron
-from panna_plus.potential import Potential, Prediction, detached
+from panna_plus.potential import Potential, Prediction, detached, stress_of
 
 LONE_ATOM = ("reference", "network")
 
@@ -159,7 +159,7 @@ def from_feature_gradients(inputs: DescriptorInputs, atomic_energies: Tensor, gr
         energies=sum_by_index(atomic_energies, inputs.frames, inputs.n_frames),
         atomic_energies=atomic_energies,
         forces=forces,
-        stress=full / inputs.volumes[:, None, None],
+        stress=stress_of(full, inputs.volumes),
     )
 
 
