@@ -1,0 +1,135 @@
+#include "c_api/panna_plus.h"
+
+#include <exception>
+#include <memory>
+#include <new>
+#include <string>
+#include <vector>
+
+#include "cpu/families.h"
+#include "model_file/model_file.h"
+#include "potential/registry.h"
+#include "system/failure.h"
+
+struct PannaPlusModel {
+  std::unique_ptr<panna_plus::Potential> potential;
+  std::vector<const char *> elements;
+};
+
+namespace {
+
+using panna_plus::require;
+
+thread_local std::string last_error = "no error";
+
+/// Runs `body`; turns whatever it throws into the return value and text of the interface.
+template <class Body>
+int guarded(Body body) {
+  try {
+    body();
+    return 0;
+  } catch (const std::bad_alloc &) {
+    last_error = "out of memory";
+  } catch (const std::exception &error) {
+    last_error = error.what();
+  } catch (...) {
+    last_error = "unknown error";
+  }
+  return 1;
+}
+
+std::unique_ptr<PannaPlusModel> open_model(const char *path, PannaPlusPrecision precision,
+                                           const char *kernels) {
+  require(path != nullptr, "panna_plus_open: path must not be NULL");
+  require(precision == PANNA_PLUS_MIXED || precision == PANNA_PLUS_DOUBLE,
+          "panna_plus_open: precision must be PANNA_PLUS_MIXED or PANNA_PLUS_DOUBLE, got " +
+              std::to_string(static_cast<int>(precision)));
+  auto model = std::make_unique<PannaPlusModel>();
+  model->potential = panna_plus::build_potential(
+      panna_plus::cpu_families(), panna_plus::ModelFile::read(path),
+      precision == PANNA_PLUS_MIXED ? panna_plus::Precision::mixed : panna_plus::Precision::double_,
+      kernels ? kernels : "");
+  for (const std::string &symbol : model->potential->description().elements) {
+    model->elements.push_back(symbol.c_str());
+  }
+  return model;
+}
+
+panna_plus::Neighborhood view_of(const PannaPlusNeighborhood &atoms) {
+  require(atoms.n_atoms >= 0 && atoms.n_centers >= 0, "panna_plus_compute: counts must not be negative");
+  const bool complete = atoms.n_centers == 0 || (atoms.positions && atoms.species && atoms.centers &&
+                                                 atoms.n_neighbors && atoms.neighbors);
+  require(complete, "panna_plus_compute: positions, species, centers, n_neighbors and neighbors must not be NULL");
+  panna_plus::Neighborhood view;
+  view.n_atoms = atoms.n_atoms;
+  view.positions = atoms.positions;
+  view.species = atoms.species;
+  view.n_centers = atoms.n_centers;
+  view.centers = atoms.centers;
+  view.n_neighbors = atoms.n_neighbors;
+  view.neighbors = atoms.neighbors;
+  view.neighbor_mask = atoms.neighbor_mask;
+  view.n_threads = atoms.n_threads > 1 ? atoms.n_threads : 1;
+  return view;
+}
+
+void compute(const PannaPlusModel &model, const PannaPlusNeighborhood &atoms, PannaPlusResults &out) {
+  panna_plus::Results results;
+  results.atomic_energies = out.atomic_energies;
+  results.forces = out.forces;
+  results.atomic_virials = out.atomic_virials;
+  results.centroid_virials = out.centroid_virials;
+  model.potential->compute(view_of(atoms), results);
+  out.energy += results.energy;
+  for (int a = 0; a < 6; ++a) out.virial[a] += results.virial[a];
+  out.closest_ratio = results.closest.ratio;
+  out.closest_distance = results.closest.distance;
+  out.closest_center = results.closest.center;
+  out.closest_neighbor = results.closest.neighbor;
+}
+
+}  // namespace
+
+extern "C" {
+
+int32_t panna_plus_abi_version(void) { return PANNA_PLUS_ABI_VERSION; }
+
+int panna_plus_open(const char *path, PannaPlusPrecision precision, PannaPlusModel **model) {
+  return panna_plus_open_with(path, precision, nullptr, model);
+}
+
+int panna_plus_open_with(const char *path, PannaPlusPrecision precision, const char *kernels,
+                         PannaPlusModel **model) {
+  return guarded([&] {
+    require(model != nullptr, "panna_plus_open: model must not be NULL");
+    *model = nullptr;
+    *model = open_model(path, precision, kernels).release();
+  });
+}
+
+int panna_plus_describe(const PannaPlusModel *model, PannaPlusDescription *description) {
+  return guarded([&] {
+    require(model && description, "panna_plus_describe: model and description must not be NULL");
+    const panna_plus::Description &known = model->potential->description();
+    *description = {known.family.c_str(), static_cast<int32_t>(model->elements.size()), model->elements.data(),
+                    known.cutoff,         known.card.c_str(),                           known.weights_sha256.c_str(),
+                    known.kernels.c_str()};
+  });
+}
+
+int panna_plus_compute(const PannaPlusModel *model, const PannaPlusNeighborhood *atoms, PannaPlusResults *results) {
+  return guarded([&] {
+    require(model && atoms && results, "panna_plus_compute: model, atoms and results must not be NULL");
+    compute(*model, *atoms, *results);
+  });
+}
+
+int64_t panna_plus_memory_usage(const PannaPlusModel *model) {
+  return model ? static_cast<int64_t>(model->potential->memory_usage()) : 0;
+}
+
+void panna_plus_close(PannaPlusModel *model) { delete model; }
+
+const char *panna_plus_last_error(void) { return last_error.c_str(); }
+
+}  // extern "C"

@@ -1,0 +1,24 @@
+// Compiled once per instruction set, see sources.txt: -DPANNA_ISA names it.
+#include "cpu/panna_kernels.h"
+
+#include "cpu/panna_contract.h"
+#include "cpu/panna_describe.h"
+#include "cpu/panna_network.h"
+
+#define PANNA_TEXT_OF(name) #name
+#define PANNA_TEXT(name) PANNA_TEXT_OF(name)
+
+namespace panna_plus::PANNA_ISA {
+
+template <class T>
+constexpr PannaKernels<T> kernels() {
+  return {PANNA_TEXT(PANNA_ISA), Pack<T>::width, block_packs * Pack<T>::width, row_tile, scratch_size<T>, prepare<T>,
+          describe<T>,           contract<T>,    network<T>};
+}
+
+extern const PannaKernels<float> single_kernels;
+extern const PannaKernels<double> double_kernels;
+const PannaKernels<float> single_kernels = kernels<float>();
+const PannaKernels<double> double_kernels = kernels<double>();
+
+}  // namespace panna_plus::PANNA_ISA

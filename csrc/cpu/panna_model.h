@@ -1,0 +1,48 @@
+// The numbers of a panna model in the layout and precision of the kernels.
+#pragma once
+
+#include <deque>
+#include <vector>
+
+#include "cpu/panna_kernels.h"
+#include "math/angular_window.h"
+#include "potential/panna_parameters.h"
+
+namespace panna_plus {
+
+template <class T>
+class PannaModel {
+ public:
+  PannaModel(const PannaParameters &parameters, const PannaKernels<T> &kernels);
+  PannaModel(const PannaModel &) = delete;
+  PannaModel &operator=(const PannaModel &) = delete;
+
+  const DescriptorView<T> &descriptor() const { return descriptor_; }
+  const NetworkView<T> &network(int species) const { return networks_[static_cast<std::size_t>(species)]; }
+  const T *feature_mean(int species) const { return means_[static_cast<std::size_t>(species)]; }
+  const T *inverse_scale(int species) const { return inverse_scales_[static_cast<std::size_t>(species)]; }
+  std::size_t memory_usage() const { return bytes_; }
+
+ private:
+  const T *keep(const std::vector<double> &values);
+  const int *keep(const std::vector<int> &values);
+  ShellView<T> gaussians(const std::vector<double> &eta, const std::vector<double> &centers, double largest_x);
+  void set_mbp(const PannaAngular &angular);
+  void set_bp(const PannaAngular &angular);
+  void set_windows(const std::vector<math::AngularWindow> &list);
+  void add_network(const PannaNetwork &network, int row_tile);
+  LayerView<T> layer(const DenseLayer &layer, int row_tile);
+
+  std::deque<std::vector<T>> numbers_;  // a deque: what the views point to never moves
+  std::deque<std::vector<int>> integers_;
+  std::deque<std::vector<LayerView<T>>> layers_;
+  DescriptorView<T> descriptor_;
+  std::vector<NetworkView<T>> networks_;
+  std::vector<const T *> means_, inverse_scales_;
+  std::size_t bytes_ = 0;
+};
+
+extern template class PannaModel<float>;
+extern template class PannaModel<double>;
+
+}  // namespace panna_plus

@@ -1,0 +1,199 @@
+#include "potential/panna_parameters.h"
+
+#include <algorithm>
+#include <cmath>
+#include <utility>
+
+namespace panna_plus {
+namespace {
+
+std::string number_text(double value) {
+  JsonValue json;
+  json.kind = JsonValue::Kind::number;
+  json.number = value;
+  return json.described();
+}
+
+/// Checks every value of an array with `allowed`.
+template <class Rule>
+void check_values(const ModelFile &file, const std::string &name, const std::vector<double> &values,
+                  const std::string &expected, Rule allowed) {
+  for (const double value : values) {
+    if (!allowed(value)) file.fail("array '" + name + "'", expected, number_text(value));
+  }
+}
+
+double read_cutoff(const ModelFile &file, const std::string &name) {
+  const std::vector<double> value = file.array(name, {1});
+  check_values(file, name, value, "a positive distance", [](double x) { return x > 0.0; });
+  return value[0];
+}
+
+std::vector<double> read_nonnegative(const ModelFile &file, const std::string &name, std::int64_t n) {
+  std::vector<double> values = file.array(name, {n});
+  check_values(file, name, values, "values of at least 0", [](double x) { return x >= 0.0; });
+  return values;
+}
+
+std::vector<double> read_zeta(const ModelFile &file, std::int64_t n) {
+  const std::string name = "descriptor/angular/zeta";
+  std::vector<double> values = file.array(name, {n});
+  check_values(file, name, values, "exponents from 1 to 10000", [](double x) { return x >= 1.0 && x <= 1e4; });
+  return values;
+}
+
+std::int64_t first_size(const ModelFile &file, const std::string &name) {
+  const auto &shape = file.array_shape(name);
+  if (shape.size() != 1) file.fail("array '" + name + "'", "one dimension", shape_text(shape));
+  return shape[0];
+}
+
+PannaRadial read_radial(const ModelFile &file) {
+  PannaRadial radial;
+  radial.cutoff = read_cutoff(file, "descriptor/radial/cutoff");
+  const std::int64_t n = first_size(file, "descriptor/radial/eta");
+  radial.eta = read_nonnegative(file, "descriptor/radial/eta", n);
+  radial.centers = file.array("descriptor/radial/centers", {n});
+  return radial;
+}
+
+void read_mbp(const ModelFile &file, PannaAngular &angular) {
+  const std::string folder = "descriptor/angular/";
+  const std::int64_t n_r = first_size(file, folder + "eta"), n_theta = first_size(file, folder + "theta");
+  angular.eta = read_nonnegative(file, folder + "eta", n_r);
+  angular.centers = file.array(folder + "centers", {n_r});
+  angular.theta = file.array(folder + "theta", {n_theta});
+  angular.zeta = read_zeta(file, n_theta);
+  check_values(file, folder + "theta", angular.theta, "angles from 0 to pi",
+               [](double x) { return x >= 0.0 && x < 3.1415926536; });
+  angular.epsilon = read_nonnegative(file, folder + "epsilon", 1)[0];
+}
+
+void read_bp(const ModelFile &file, PannaAngular &angular) {
+  const std::string folder = "descriptor/angular/";
+  const std::int64_t n = first_size(file, folder + "eta");
+  angular.eta = read_nonnegative(file, folder + "eta", n);
+  angular.zeta = read_zeta(file, n);
+  angular.lambda = file.array(folder + "lambda", {n});
+  check_values(file, folder + "lambda", angular.lambda, "values from -1 to 1",
+               [](double x) { return std::fabs(x) <= 1.0; });
+}
+
+math::Activation activation_named(const ModelFile &file, const std::string &element, const JsonValue &name) {
+  using math::Activation;
+  static const std::pair<const char *, Activation> known[] = {
+      {"gaussian", Activation::gaussian}, {"tanh", Activation::tanh},       {"silu", Activation::silu},
+      {"relu", Activation::relu},         {"lorentz", Activation::lorentz}, {"linear", Activation::linear}};
+  for (const auto &[text, activation] : known) {
+    if (name.is(JsonValue::Kind::string) && name.string == text) return activation;
+  }
+  file.fail("card key 'family_parameters.activations." + element + "'",
+            "gaussian, tanh, silu, relu, lorentz or linear", name.described());
+}
+
+DenseLayer read_layer(const ModelFile &file, const std::string &folder, int n_in) {
+  DenseLayer layer;
+  layer.n_in = n_in;
+  layer.weight = file.array(folder + "weight", {-1, n_in});
+  const std::int64_t n_out = file.array_shape(folder + "weight")[0];
+  if (n_out < 1 || n_out > 1000000) file.fail("array '" + folder + "weight'", "1 to 1000000 rows", std::to_string(n_out));
+  layer.n_out = static_cast<int>(n_out);
+  layer.bias = file.array(folder + "bias", {n_out});
+  return layer;
+}
+
+PannaNetwork read_network(const ModelFile &file, const std::string &element, int n_features) {
+  const std::string folder = "element/" + element + "/";
+  PannaNetwork network;
+  network.feature_mean = file.array(folder + "feature_mean", {n_features});
+  network.feature_scale = file.array(folder + "feature_scale", {n_features});
+  check_values(file, folder + "feature_scale", network.feature_scale, "positive values",
+               [](double x) { return x > 0.0; });
+  const JsonValue &names = file.card({"family_parameters", "activations", element});
+  if (!names.is(JsonValue::Kind::array) || names.items.empty()) {
+    file.fail("card key 'family_parameters.activations." + element + "'", "a list of names", names.described());
+  }
+  int width = n_features;
+  for (std::size_t k = 0; k < names.items.size(); ++k) {
+    network.layers.push_back(read_layer(file, folder + "layer/" + std::to_string(k) + "/", width));
+    network.layers.back().activation = activation_named(file, element, names.items[k]);
+    width = network.layers.back().n_out;
+  }
+  const std::string beyond = folder + "layer/" + std::to_string(names.items.size()) + "/weight";
+  if (file.has_array(beyond)) file.fail("array '" + beyond + "'", "an activation of its own", "none in the card");
+  if (width != 1) file.fail("last layer of element " + element, "1 output", std::to_string(width));
+  return network;
+}
+
+bool reads_lone_atom(const ModelFile &file) {
+  const std::string mode = file.card_string({"family_parameters", "lone_atom"});
+  if (mode != "reference" && mode != "network") {
+    file.fail("card key 'family_parameters.lone_atom'", "\"reference\" or \"network\"", "\"" + mode + "\"");
+  }
+  return mode == "reference";
+}
+
+void read_descriptor(const ModelFile &file, PannaParameters &panna) {
+  const std::string type = file.card_string({"family_parameters", "descriptor", "type"});
+  if (type != "mbp" && type != "bp") {
+    file.fail("card key 'family_parameters.descriptor.type'", "\"mbp\" or \"bp\"", "\"" + type + "\"");
+  }
+  panna.descriptor = type == "mbp" ? PannaDescriptor::mbp : PannaDescriptor::bp;
+  panna.radial = read_radial(file);
+  panna.angular.cutoff = read_cutoff(file, "descriptor/angular/cutoff");
+  if (type == "mbp") {
+    read_mbp(file, panna.angular);
+  } else {
+    read_bp(file, panna.angular);
+  }
+  if (std::fabs(panna.cutoff() - file.cutoff()) > 1e-6) {
+    file.fail("card key 'cutoff'", "the larger of the two descriptor cutoffs, " + number_text(panna.cutoff()),
+              number_text(file.cutoff()));
+  }
+}
+
+/// Sizes whose product overflows or exhausts memory are a property of a damaged file.
+void check_sizes(const ModelFile &file, const PannaParameters &panna) {
+  const double s = panna.n_elements, radial = double(panna.radial.eta.size());
+  const double angular = panna.descriptor == PannaDescriptor::mbp
+                             ? double(panna.angular.eta.size()) * double(panna.angular.theta.size())
+                             : double(panna.angular.eta.size());
+  const double features = s * radial + s * (s + 1.0) / 2.0 * angular;
+  if (features < 1.0 || features > 1e7) {
+    file.fail("number of descriptor functions", "1 to 10000000", number_text(features));
+  }
+}
+
+}  // namespace
+
+int PannaParameters::n_angular() const {
+  const std::size_t n = descriptor == PannaDescriptor::mbp ? angular.eta.size() * angular.theta.size() : angular.eta.size();
+  return static_cast<int>(n);
+}
+
+int PannaParameters::angular_offset(int species_a, int species_b) const {
+  const int low = std::min(species_a, species_b), high = std::max(species_a, species_b);
+  const int pair = low * n_elements - low * (low + 1) / 2 + high;
+  return n_elements * n_radial() + pair * n_angular();
+}
+
+PannaParameters read_panna_parameters(const ModelFile &file) {
+  if (file.n_exchanges() != 0) file.fail("card key 'n_exchanges'", "0 (the family is local)", std::to_string(file.n_exchanges()));
+  PannaParameters panna;
+  if (file.elements().size() > 1000) file.fail("card key 'elements'", "at most 1000", std::to_string(file.elements().size()));
+  panna.n_elements = static_cast<int>(file.elements().size());
+  read_descriptor(file, panna);
+  check_sizes(file, panna);
+  panna.subtract_lone_atom = reads_lone_atom(file);
+  const std::int64_t s = panna.n_elements;
+  panna.reference_energies = file.array("reference_energies", {s});
+  panna.shortest_distances = file.array("shortest_distances", {s, s});
+  check_values(file, "shortest_distances", panna.shortest_distances, "distances of at least 0",
+               [](double x) { return x >= 0.0; });
+  for (const std::string &element : file.elements()) {
+    panna.networks.push_back(read_network(file, element, panna.n_features()));
+  }
+  return panna;
+}
+
+}  // namespace panna_plus

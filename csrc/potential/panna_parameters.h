@@ -1,0 +1,64 @@
+// Parameters of a panna model: descriptor and one perceptron per element. Sizes and numbers, no loops
+// over atoms.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "math/activation.h"
+#include "model_file/model_file.h"
+
+namespace panna_plus {
+
+enum class PannaDescriptor { mbp, bp };
+
+struct PannaRadial {
+  double cutoff = 0.0;
+  std::vector<double> eta, centers;
+};
+
+/// mbp uses centers, theta and epsilon; bp uses lambda. One window per (center, theta) or per entry.
+struct PannaAngular {
+  double cutoff = 0.0;
+  std::vector<double> eta, centers, theta, zeta, lambda;
+  double epsilon = 0.0;
+};
+
+struct DenseLayer {
+  int n_in = 0, n_out = 0;
+  math::Activation activation = math::Activation::linear;
+  std::vector<double> weight;  // (n_out, n_in)
+  std::vector<double> bias;    // (n_out)
+};
+
+struct PannaNetwork {
+  std::vector<double> feature_mean, feature_scale;
+  std::vector<DenseLayer> layers;
+};
+
+struct PannaParameters {
+  int n_elements = 0;
+  PannaDescriptor descriptor = PannaDescriptor::mbp;
+  PannaRadial radial;
+  PannaAngular angular;
+  bool subtract_lone_atom = true;
+  std::vector<double> reference_energies;   // (S)
+  std::vector<double> shortest_distances;   // (S, S)
+  std::vector<PannaNetwork> networks;       // one per element
+
+  int n_radial() const { return static_cast<int>(radial.eta.size()); }
+  /// Angular functions of one species pair.
+  int n_angular() const;
+  int n_features() const { return n_elements * n_radial() + n_elements * (n_elements + 1) / 2 * n_angular(); }
+  double cutoff() const { return radial.cutoff > angular.cutoff ? radial.cutoff : angular.cutoff; }
+
+  int radial_offset(int species) const { return species * n_radial(); }
+  int angular_offset(int species_a, int species_b) const;
+};
+
+/// Reads and checks the parameters of a file of the family.
+PannaParameters read_panna_parameters(const ModelFile &file);
+
+}  // namespace panna_plus

@@ -1,0 +1,21 @@
+#pragma once
+
+#include <cstdint>
+
+namespace panna_plus {
+
+/// Atoms and full neighbour lists of one evaluation; a view, nothing is owned.
+/// Periodic images are rows of their own. Species -1 marks atoms that are neither counted nor seen.
+struct Neighborhood {
+  std::int64_t n_atoms = 0;
+  const double *positions = nullptr;  // (n_atoms, 3), angstrom
+  const std::int32_t *species = nullptr;
+  std::int64_t n_centers = 0;
+  const std::int32_t *centers = nullptr;
+  const std::int32_t *n_neighbors = nullptr;       // indexed by atom
+  const std::int32_t *const *neighbors = nullptr;  // indexed by atom
+  std::int32_t neighbor_mask = -1;
+  int n_threads = 1;
+};
+
+}  // namespace panna_plus

@@ -1,0 +1,24 @@
+"""The native engine: evaluates model files without torch."""
+
+from panna_plus.native.engine import Engine, Evaluation, ListedEngine
+from panna_plus.native.library import is_built, load_module
+from panna_plus.native.neighborhood import (
+    ImageLists,
+    NativeNeighborhood,
+    image_lists,
+    neighborhood_from_pairs,
+    ordered_keys,
+)
+
+__all__ = [
+    "Engine",
+    "Evaluation",
+    "ImageLists",
+    "ListedEngine",
+    "NativeNeighborhood",
+    "image_lists",
+    "is_built",
+    "load_module",
+    "neighborhood_from_pairs",
+    "ordered_keys",
+]

@@ -1,0 +1,193 @@
+"""Models opened by the native engine: a thin class over the compiled module, numpy arrays in and out."""
+
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from panna_plus.errors import ModelFileError, require
+from panna_plus.native.library import load_module
+from panna_plus.native.neighborhood import ImageLists, NativeNeighborhood
+
+PRECISIONS = {"mixed": 0, "double": 1}
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What one evaluation gave, for all rows of the neighborhood; from `ListedEngine`, for all atoms.
+
+    Attributes
+    ----------
+    energy : float, eV
+    virial : (6,) float64, eV
+        -sum of r (x) dE/dr in the order xx, yy, zz, xy, xz, yz.
+    atomic_energies : (n_rows,) float64, eV
+    forces : (n_rows, 3) float64, eV/Å
+        Rows of periodic images hold their own share.
+    atomic_virials : (n_rows, 6) float64, eV, or None
+    centroid_virials : (n_rows, 9) float64, eV, or None
+    closest_ratio : float
+        Shortest distance over the shortest one of these elements in the training data; infinite without a pair.
+    closest_distance : float, Å
+    closest_pair : (int, int)
+        Rows; (-1, -1) without a pair.
+    """
+
+    energy: float
+    virial: np.ndarray
+    atomic_energies: np.ndarray
+    forces: np.ndarray
+    atomic_virials: np.ndarray | None
+    centroid_virials: np.ndarray | None
+    closest_ratio: float
+    closest_distance: float
+    closest_pair: tuple[int, int]
+
+
+class Engine:
+    """A model opened by the native engine.
+
+    Safe to use from several threads at once; the interpreter lock is released while it computes. Copies share the
+    model, which never changes; a pickled engine opens the file again and refuses one with other weights.
+
+    Parameters
+    ----------
+    path : str or Path
+        A `model.pt`.
+    precision : {'double', 'mixed'}
+        'mixed': arithmetic in float32, positions and sums in float64.
+    kernels : str
+        Implementation: 'reference' (plain loops, for tests) or an instruction set such as 'x86-64-v3'; empty: the
+        fastest that this processor runs.
+
+    Raises
+    ------
+    ModelFileError
+        If the file is missing, damaged or of a family that the engine does not evaluate.
+    PannaPlusError
+        If the engine was not built.
+    """
+
+    def __init__(self, path: str | Path, precision: str = "double", kernels: str = ""):
+        if precision not in PRECISIONS:
+            raise ValueError(f"precision must be one of {', '.join(PRECISIONS)}, found '{precision}'")
+        self._model = load_module().Model(os.fsencode(path), PRECISIONS[precision], kernels)
+        about = self._model.describe()
+        self.path = os.path.abspath(path)
+        self.precision = precision
+        self.family: str = about["family"]
+        self.elements: list[str] = about["elements"]
+        self.cutoff: float = about["cutoff"]
+        self.card: dict[str, Any] = json.loads(about["card"])
+        self.weights_sha256: str = about["weights_sha256"]
+        self.kernels: str = about["kernels"]
+
+    @property
+    def memory_usage(self) -> int:
+        """Bytes held by the model."""
+        return self._model.memory_usage
+
+    def close(self) -> None:
+        """Release the model; the engine cannot be used afterwards. Computations that run in other threads finish."""
+        self._model.close()
+
+    def __copy__(self) -> "Engine":
+        return self
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> "Engine":
+        return self
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return reopened, (self.path, self.precision, self.kernels, self.weights_sha256)
+
+    def compute(
+        self, atoms: NativeNeighborhood, species: np.ndarray, atomic_virials: bool = False, n_threads: int = 1
+    ) -> Evaluation:
+        """Evaluate energy, forces and virial of every row.
+
+        Parameters
+        ----------
+        atoms : NativeNeighborhood
+        species : (n_rows,) int
+            Positions in `elements`; -1 for atoms that the model neither counts nor sees.
+        atomic_virials : bool
+            Also the two virials per atom.
+        n_threads : int
+
+        Raises
+        ------
+        NumericalError
+            If atoms coincide or something is not finite; the message names the rows.
+        ValueError
+            If the sizes of arrays do not fit each other.
+        """
+        lists = compiled_lists(atoms)
+        species = np.ascontiguousarray(species, dtype=np.int32)
+        return Evaluation(**self._model.compute(lists, atoms.positions, species, n_threads, atomic_virials))
+
+    def bound_to(self, lists: ImageLists, species: np.ndarray) -> "ListedEngine":
+        """Return the engine together with neighbor lists, which are then evaluated at many positions.
+
+        Parameters
+        ----------
+        lists : ImageLists
+        species : (n_atoms,) int
+            Positions in `elements`.
+        """
+        return ListedEngine(self, lists, species)
+
+
+class ListedEngine:
+    """An engine with the neighbor lists and species of atoms whose positions change; made by `Engine.bound_to`."""
+
+    def __init__(self, engine: Engine, lists: ImageLists, species: np.ndarray):
+        self._model = engine._model
+        self._lists = compiled_lists(lists)
+        self._owners = lists.owners
+        self._shifts = lists.shifts.astype(np.float64)
+        self._species = np.ascontiguousarray(species, dtype=np.int32)
+
+    def compute(self, positions: np.ndarray, cell: np.ndarray, n_threads: int = 1) -> Evaluation:
+        """Evaluate atoms; what acts on images is added to the atoms that they are images of.
+
+        Parameters
+        ----------
+        positions : (n_atoms, 3) float64, Å
+        cell : (3, 3) float64, Å
+            Vectors as rows.
+        n_threads : int
+
+        Returns
+        -------
+        Evaluation
+            Per atom, without virials per atom; `closest_pair` holds atoms.
+
+        Raises
+        ------
+        NumericalError
+            If atoms coincide or something is not finite; the message names rows.
+        """
+        offsets = self._shifts @ cell
+        return Evaluation(
+            **self._model.compute_images(self._lists, positions, self._species, self._owners, offsets, n_threads)
+        )
+
+
+def compiled_lists(atoms: NativeNeighborhood | ImageLists) -> Any:
+    """Return neighbor lists in the form that the compiled module keeps."""
+    return load_module().Lists(atoms.centers, atoms.starts, atoms.neighbors)
+
+
+def reopened(path: str, precision: str, kernels: str, weights_sha256: str) -> Engine:
+    """Open a model again in another process and make sure that it is the same."""
+    engine = Engine(path, precision, kernels)
+    require(
+        engine.weights_sha256 == weights_sha256,
+        ModelFileError,
+        f"'{path}' has other weights (SHA-256 {engine.weights_sha256[:12]}...) than when this engine was pickled "
+        f"({weights_sha256[:12]}...): keep model files that are in use, or open the new one",
+    )
+    return engine

@@ -1,0 +1,136 @@
+"""Compile the C++ tests of csrc/tests with sanitizers and run them."""
+
+import os
+import shlex
+import shutil
+import subprocess
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from tests.native.model_files import bp_arrays, mbp_arrays, random_model, write_model
+
+CSRC = Path(__file__).parents[2] / "csrc"
+SANITIZERS = "-fsanitize=address,undefined -fno-sanitize-recover=undefined"
+# Quick to compile: optimization would take most of a minute and change nothing that sanitizers look for.
+QUICK = f"-std=c++17 -O0 -g1 -Wall -Wextra -Wno-psabi {SANITIZERS} -DPANNA_PORTABLE_ONLY"
+THOROUGH = f"-std=c++17 -O1 -g1 -Wall -Wextra -Wno-psabi {SANITIZERS}"
+
+pytestmark = [
+    pytest.mark.skipif(shutil.which("g++") is None, reason="no g++ to compile the C++ tests with"),
+    pytest.mark.timeout(1200),
+]
+
+
+def run(command: list[str]) -> str:
+    result = subprocess.run(command, capture_output=True, text=True, cwd=CSRC)
+    assert result.returncode == 0, f"{shlex.join(command)}\n{result.stdout}\n{result.stderr}"
+    return result.stdout
+
+
+class Builder:
+    """Compile sources of csrc once per set of flags and link test programs from them."""
+
+    def __init__(self, folder: Path, flags: str):
+        self.folder = folder
+        self.flags = flags.split()
+        self.newest_header = max(p.stat().st_mtime for p in CSRC.rglob("*.h"))
+
+    def object_of(self, line: str) -> Path:
+        """Compile one line of sources.txt, or the name of a test source, unless that was done before."""
+        source, *flags = shlex.split(line)
+        name = source.replace("/", "_")
+        if "-o" in flags:
+            place = flags.index("-o")
+            name, flags = f"{name}_{flags[place + 1]}", flags[:place] + flags[place + 2 :]
+        target = self.folder / f"{name}.o"
+        newest = max(self.newest_header, (CSRC / source).stat().st_mtime)
+        if not target.exists() or target.stat().st_mtime < newest:
+            partial = target.with_suffix(".part.o")
+            run(["g++", *self.flags, "-I.", "-Itests", *flags, "-c", source, "-o", str(partial)])
+            partial.replace(target)
+        return target
+
+    def program(self, test: str, *lines: str) -> str:
+        with ThreadPoolExecutor(os.cpu_count()) as pool:
+            objects = list(pool.map(self.object_of, [f"tests/{test}.cpp", *lines]))
+        target = self.folder / test
+        run(["g++", *self.flags, "-o", str(target), *map(str, objects), "-pthread"])
+        return str(target)
+
+
+def engine_sources(*, portable_only: bool) -> list[str]:
+    """Return the lines of sources.txt that a test program links: all but the C interface."""
+    lines = [line for line in (CSRC / "sources.txt").read_text().splitlines() if line.strip()]
+    lines = [line for line in lines if not line.startswith("c_api/")]
+    return [line for line in lines if "-march" not in line] if portable_only else lines
+
+
+READER = ("model_file/", "potential/", "cpu/neighbors", "cpu/panna_reference")
+
+
+@pytest.fixture(scope="module")
+def quick(request) -> Builder:
+    # Kept between runs, so that only what changed is compiled again.
+    return Builder(request.config.cache.mkdir("native_sanitized"), QUICK)
+
+
+@pytest.fixture(scope="module")
+def model_paths(tmp_path_factory) -> list[str]:
+    folder = tmp_path_factory.mktemp("models")
+    small = mbp_arrays((4.5, 0.5, 2, 2.0), (3.5, 0.5, 2, 2.0), n_theta=2, zeta=4.0)
+    models = {
+        "small.pt": random_model(["Si", "O"], small, hidden=(3,)),
+        "mbp.pt": random_model(["Si", "O", "H"], mbp_arrays(n_theta=5, zeta=8.5)),
+        "bp.pt": random_model(["Si", "O"], bp_arrays(), activation="tanh"),
+        "cusp.pt": random_model(["Si"], mbp_arrays((3.0, 0.5, 9, 16.0), (4.0, 0.5, 3, 0.5), 3, 2.0, 0.0), seed=3),
+    }
+    return [str(write_model(folder / name, *model)) for name, model in models.items()]
+
+
+def test_reading_of_json_checksums_and_arrays(quick):
+    reader = [line for line in engine_sources(portable_only=True) if line.startswith("model_file/")]
+    assert "all passed" in run([quick.program("test_reading", *reader)])
+
+
+def test_elementary_functions(tmp_path):
+    """Optimized, since it sweeps; for the widest registers of this machine and for the portable ones."""
+    builder = Builder(tmp_path, f"{(CSRC / 'flags.txt').read_text()} -DPANNA_ISA=portable -DPANNA_VECTOR_BYTES=16")
+    assert "all passed" in run([builder.program("test_elementary")])
+    sizes = {"avx512f": 64, "avx2": 32}
+    flags = Path("/proc/cpuinfo").read_text() if Path("/proc/cpuinfo").exists() else ""
+    widest = next((flag for flag in sizes if flag in flags), None)
+    if widest:
+        (tmp_path / widest).mkdir()
+        native = f"-march=x86-64-{'v4' if widest == 'avx512f' else 'v3'} -DPANNA_ISA=wide"
+        flags = f"{(CSRC / 'flags.txt').read_text()} {native} -DPANNA_VECTOR_BYTES={sizes[widest]}"
+        assert "all passed" in run([Builder(tmp_path / widest, flags).program("test_elementary")])
+
+
+def test_mutated_model_files(quick, model_paths):
+    sources = [line for line in engine_sources(portable_only=True) if line.startswith(READER)]
+    output = run([quick.program("fuzz_model_file", *sources), "100", model_paths[0], model_paths[2]])
+    assert "all passed" in output
+
+
+def test_kernels(quick, model_paths):
+    program = quick.program("test_kernels", *engine_sources(portable_only=True))
+    assert "all passed" in run([program, *model_paths])
+
+
+@pytest.mark.slow
+def test_everything_with_all_instruction_sets(request, model_paths):
+    builder = Builder(request.config.cache.mkdir("native_sanitized_all"), THOROUGH)
+    sources = engine_sources(portable_only=False)
+    assert "all passed" in run([builder.program("test_kernels", *sources), *model_paths])
+    fuzz = [line for line in sources if line.startswith(READER)]
+    assert "all passed" in run([builder.program("fuzz_model_file", *fuzz), "5000", *model_paths])
+
+
+@pytest.mark.slow
+def test_threads_do_not_race(request, model_paths):
+    builder = Builder(
+        request.config.cache.mkdir("native_threads"), "-std=c++17 -O1 -g1 -fsanitize=thread -DPANNA_PORTABLE_ONLY"
+    )
+    assert "all passed" in run([builder.program("test_kernels", *engine_sources(portable_only=True)), model_paths[1]])
