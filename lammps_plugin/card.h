@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+//
+// The JSON card of a model file, as far as the log needs it.
+#ifndef PANNA_PLUS_CARD_H
+#define PANNA_PLUS_CARD_H
+
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace panna_plus_lammps {
+
+/// One leaf of a JSON document: its keys (or positions) from the root, and its text.
+struct CardEntry {
+  std::vector<std::string> keys;
+  std::string value;
+};
+
+/// All leaves in the order of the file; strings come without quotes. Reading stops at the first character
+/// that is not JSON: the engine has checked the card already, and the log can do without the rest.
+std::vector<CardEntry> card_entries(const std::string &json);
+
+/// The mean absolute errors of the card, one line per split: "validation: energy 0.0021, forces 0.058".
+std::vector<std::string> error_lines(const std::vector<CardEntry> &card);
+
+/// What the card asks users to cite.
+std::vector<std::string> citations(const std::vector<CardEntry> &card);
+
+}    // namespace panna_plus_lammps
+
+#endif

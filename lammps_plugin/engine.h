@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+//
+// The native engine, opened at run time: this plugin is not linked with it.
+#ifndef PANNA_PLUS_ENGINE_H
+#define PANNA_PLUS_ENGINE_H
+
+#include "panna_plus.h"
+
+#include <string>
+#include <vector>
+
+namespace panna_plus_lammps {
+
+/// The functions of libpanna_plus.so.
+struct Engine {
+  decltype(&panna_plus_abi_version) abi_version;
+  decltype(&panna_plus_open) open;
+  decltype(&panna_plus_describe) describe;
+  decltype(&panna_plus_compute) compute;
+  decltype(&panna_plus_memory_usage) memory_usage;
+  decltype(&panna_plus_close) close;
+  decltype(&panna_plus_last_error) last_error;
+
+  /// Opened on first use, from the place that it has relative to this plugin.
+  /// Throws std::runtime_error if it is not there or of another interface version.
+  static const Engine &instance();
+};
+
+/// One opened model file; released with the object.
+class Model {
+ public:
+  /// Throws std::runtime_error with the engine's reason.
+  Model(const std::string &path, PannaPlusPrecision precision);
+  ~Model();
+  Model(const Model &) = delete;
+  Model &operator=(const Model &) = delete;
+
+  /// Adds to `results`; throws std::runtime_error with the engine's reason.
+  void compute(const PannaPlusNeighborhood &atoms, PannaPlusResults &results) const;
+
+  /// Position of an element in the model, -1 if it is not in it.
+  int species_of(const std::string &element) const;
+
+  const std::string &path() const { return path_; }
+  std::string family() const { return description_.family; }
+  std::string card() const { return description_.card; }
+  std::string weights_hash() const { return description_.weights_sha256; }
+  double cutoff() const { return description_.cutoff; }    ///< angstrom
+  const std::vector<std::string> &elements() const { return elements_; }
+  double memory_usage() const;    ///< bytes
+
+ private:
+  const Engine &engine_;
+  std::string path_;
+  PannaPlusModel *model_ = nullptr;
+  PannaPlusDescription description_{};
+  std::vector<std::string> elements_;
+};
+
+}    // namespace panna_plus_lammps
+
+#endif

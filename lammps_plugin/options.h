@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#ifndef PANNA_PLUS_OPTIONS_H
+#define PANNA_PLUS_OPTIONS_H
+
+#include "panna_plus.h"
+
+#include <string>
+#include <vector>
+
+namespace panna_plus_lammps {
+
+/// The keywords of `pair_style panna_plus`. None may be the name of a pair style: hybrid splits there.
+struct Options {
+  PannaPlusPrecision precision = PANNA_PLUS_MIXED;
+  bool guard = true;
+
+  std::string precision_name() const { return precision == PANNA_PLUS_MIXED ? "mixed" : "double"; }
+};
+
+/// Throws std::invalid_argument with a sentence for the user.
+Options parse_options(const std::vector<std::string> &words);
+
+}    // namespace panna_plus_lammps
+
+#endif

@@ -1,0 +1,250 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+//
+// One step of pair_style panna_plus: gather, evaluate, agree, tally.
+//
+// Every rank makes the same collective calls in every step, also one without atoms; what goes wrong on a
+// rank is kept as text until all of them know.
+#include "pair_panna_plus.h"
+
+#include "atom.h"
+#include "comm.h"
+#include "error.h"
+#include "force.h"
+#include "neigh_list.h"
+#include "update.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstdio>
+#include <limits>
+
+namespace panna_plus_lammps {
+namespace {
+
+using namespace LAMMPS_NS;
+
+// Fractions of the shortest distance of two elements in the training data.
+constexpr double warning_ratio = 0.95;
+constexpr double stopping_ratio = 0.6;
+
+/// False if some value is infinite or not a number. One pass that the compiler can vectorize.
+bool all_finite(const double *values, std::size_t n)
+{
+  double sum = 0.0;
+  for (std::size_t i = 0; i < n; ++i) sum += values[i] * 0.0;
+  return sum == 0.0;
+}
+
+double *zeroed(std::vector<double> &values, std::size_t n)
+{
+  values.assign(n, 0.0);
+  return values.data();
+}
+
+/// to[0..n) += factor * from[0..n)
+void add_scaled(double *to, const double *from, std::size_t n, double factor)
+{
+  for (std::size_t i = 0; i < n; ++i) to[i] += factor * from[i];
+}
+
+PannaPlusResults nothing_seen()
+{
+  PannaPlusResults results{};
+  results.closest_ratio = std::numeric_limits<double>::infinity();
+  results.closest_center = results.closest_neighbor = -1;
+  return results;
+}
+
+template <class T> double bytes(const std::vector<T> &values)
+{
+  return static_cast<double>(values.capacity() * sizeof(T));
+}
+
+}    // namespace
+
+double Buffers::memory_usage() const
+{
+  return bytes(positions) + bytes(species) + bytes(centers) + bytes(forces) + bytes(atomic_energies) +
+      bytes(atomic_virials) + bytes(centroid_virials);
+}
+
+void PairPannaPlus::compute(int eflag, int vflag)
+{
+  ev_init(eflag, vflag);
+  PannaPlusResults results = nothing_seen();
+  const std::string complaint = evaluate(results);
+  stop_or_warn(complaint, results);
+  if (!force->newton_pair) bring_ghosts_home();
+  tally(results);
+}
+
+/// Fill the buffers and `results`. Never throws: returns what went wrong, for all ranks to hear.
+std::string PairPannaPlus::evaluate(PannaPlusResults &results)
+{
+  try {
+    const PannaPlusNeighborhood atoms = gather();
+    const std::string fault = fault_in("position", atoms.positions, atoms.n_atoms);
+    if (!fault.empty()) return fault;
+    results = wanted_results(atoms.n_atoms);
+    model_->compute(atoms, results);
+    return fault_of(results, atoms.n_atoms);
+  } catch (const std::exception &fault) {
+    return std::string("pair_style panna_plus: ") + fault.what() + " (rank " + std::to_string(comm->me) + ", step " +
+        std::to_string(update->ntimestep) + ", " + std::to_string(atom->nlocal) + " atoms)";
+  }
+}
+
+PannaPlusNeighborhood PairPannaPlus::gather()
+{
+  const int n = atom->nlocal + atom->nghost;
+  const double *positions = n > 0 ? atom->x[0] : nullptr;
+  if (units_.length != 1.0 && n > 0) {
+    buffers_.positions.resize(3 * static_cast<std::size_t>(n));
+    std::transform(positions, positions + 3 * static_cast<std::size_t>(n), buffers_.positions.begin(),
+                   [this](double x) { return x / units_.length; });
+    positions = buffers_.positions.data();
+  }
+  // Types may change between two steps (fix atom/swap), so species are not kept with the neighbor list.
+  buffers_.species.resize(n);
+  for (int i = 0; i < n; ++i) buffers_.species[i] = species_of_type_[atom->type[i]];
+  buffers_.centers.clear();
+  for (int k = 0; k < list->inum; ++k)
+    if (buffers_.species[list->ilist[k]] >= 0) buffers_.centers.push_back(list->ilist[k]);
+
+  PannaPlusNeighborhood atoms{};
+  atoms.n_atoms = n;
+  atoms.positions = positions;
+  atoms.species = buffers_.species.data();
+  atoms.n_centers = static_cast<int64_t>(buffers_.centers.size());
+  atoms.centers = buffers_.centers.data();
+  atoms.n_neighbors = list->numneigh;
+  atoms.neighbors = list->firstneigh;
+  atoms.neighbor_mask = NEIGHMASK;
+  atoms.n_threads = comm->nthreads;
+  return atoms;
+}
+
+PannaPlusResults PairPannaPlus::wanted_results(int64_t n_atoms)
+{
+  const auto n = static_cast<std::size_t>(n_atoms);
+  PannaPlusResults results = nothing_seen();
+  results.forces = zeroed(buffers_.forces, 3 * n);
+  if (eflag_atom) results.atomic_energies = zeroed(buffers_.atomic_energies, n);
+  if (vflag_atom) results.atomic_virials = zeroed(buffers_.atomic_virials, 6 * n);
+  if (cvflag_atom) results.centroid_virials = zeroed(buffers_.centroid_virials, 9 * n);
+  return results;
+}
+
+/// Names the first atom with a value that is not finite among (n, 3) values; empty if all are.
+std::string PairPannaPlus::fault_in(const char *what, const double *values, int64_t n_atoms) const
+{
+  const auto n = 3 * static_cast<std::size_t>(n_atoms);
+  if (all_finite(values, n)) return {};
+  const auto at = std::find_if(values, values + n, [](double value) { return !std::isfinite(value); });
+  return std::string("pair_style panna_plus: the ") + what + " of " + atom_name((at - values) / 3) +
+      " is not a finite number at step " + std::to_string(update->ntimestep) +
+      ": look for overlapping atoms or a time step that is too long";
+}
+
+std::string PairPannaPlus::fault_of(const PannaPlusResults &results, int64_t n_atoms) const
+{
+  const std::string fault = fault_in("force", results.forces, n_atoms);
+  if (!fault.empty()) return fault + closest_pair_text(results);
+  if (std::isfinite(results.energy) && all_finite(results.virial, 6)) return {};
+  return "pair_style panna_plus: the energy is not a finite number at step " + std::to_string(update->ntimestep) +
+      closest_pair_text(results);
+}
+
+/// Collective: stop on all ranks if one of them has a reason; warn once about short distances.
+void PairPannaPlus::stop_or_warn(const std::string &complaint, const PannaPlusResults &results)
+{
+  const Verdict verdict = agree(complaint, results.closest_ratio, world);
+  if (verdict.complaining_rank >= 0) error->all(FLERR, text_of_rank(complaint, verdict.complaining_rank, world));
+  if (!options_.guard || verdict.closest_ratio >= warning_ratio) return;
+  const bool stop = verdict.closest_ratio < stopping_ratio;
+  if (warned_ && !stop) return;
+
+  const int rank = first_rank_with(results.closest_ratio == verdict.closest_ratio, world);
+  char limit[64];
+  std::snprintf(limit, sizeof limit, "%.3f of", verdict.closest_ratio);
+  const std::string pair = text_of_rank(closest_pair_text(results), rank, world);
+  const std::string text = "pair_style panna_plus: step " + std::to_string(update->ntimestep) + pair + ", " + limit +
+      " the shortest distance of these elements in the training data";
+  if (stop)
+    error->all(FLERR, text + " (limit 0.6): the model knows nothing there. Check the structure and the time step; "
+                             "'guard off' in pair_style turns this check off");
+  if (comm->me == 0)
+    error->warning(FLERR, text + " (limit 0.95): results may be unreliable. This warning is printed once; the "
+                                 "run stops below 0.6");
+  warned_ = true;
+}
+
+std::string PairPannaPlus::atom_name(int64_t index) const
+{
+  const std::string id = atom->tag_enable ? std::to_string(atom->tag[index]) : "(without id)";
+  return "atom " + id + " (" + element_of_type_[atom->type[index]] + ")";
+}
+
+std::string PairPannaPlus::closest_pair_text(const PannaPlusResults &results) const
+{
+  if (results.closest_center < 0) return {};
+  char distance[128];
+  std::snprintf(distance, sizeof distance, " are %.4f angstrom apart (shortest in training: %.4f)",
+                results.closest_distance, results.closest_distance / results.closest_ratio);
+  return "; " + atom_name(results.closest_center) + " and " + atom_name(results.closest_neighbor) + distance;
+}
+
+/// With newton off LAMMPS does not send what we add to ghosts to their owners.
+void PairPannaPlus::bring_ghosts_home()
+{
+  columns_home_ = {&buffers_.forces};
+  int width = 3;
+  if (vflag_atom) {
+    columns_home_.push_back(&buffers_.atomic_virials);
+    width += 6;
+  }
+  if (cvflag_atom) {
+    columns_home_.push_back(&buffers_.centroid_virials);
+    width += 9;
+  }
+  comm->reverse_comm(this, width);
+}
+
+int PairPannaPlus::pack_reverse_comm(int n, int first, double *buffer)
+{
+  const auto n_atoms = buffers_.species.size();
+  double *end = buffer;
+  for (int i = first; i < first + n; ++i)
+    for (const std::vector<double> *column : columns_home_) {
+      const std::size_t width = column->size() / n_atoms;
+      end = std::copy_n(column->data() + i * width, width, end);
+    }
+  return static_cast<int>(end - buffer);
+}
+
+void PairPannaPlus::unpack_reverse_comm(int n, int *atoms, double *buffer)
+{
+  const auto n_atoms = buffers_.species.size();
+  for (int k = 0; k < n; ++k)
+    for (std::vector<double> *column : columns_home_) {
+      const std::size_t width = column->size() / n_atoms;
+      add_scaled(column->data() + atoms[k] * width, buffer, width, 1.0);
+      buffer += width;
+    }
+}
+
+/// Add to what other styles have put there (hybrid/overlay). With newton off the ghosts' rows have gone
+/// home, and LAMMPS's own would be counted twice under `newton off on`.
+void PairPannaPlus::tally(const PannaPlusResults &results)
+{
+  const std::size_t n = atom->nlocal + (force->newton_pair ? atom->nghost : 0);
+  if (n > 0) add_scaled(atom->f[0], buffers_.forces.data(), 3 * n, units_.force());
+  if (eflag_global) eng_vdwl += units_.energy * results.energy;
+  if (vflag_global) add_scaled(virial, results.virial, 6, units_.energy);
+  if (n == 0) return;
+  if (eflag_atom) add_scaled(eatom, buffers_.atomic_energies.data(), atom->nlocal, units_.energy);
+  if (vflag_atom) add_scaled(vatom[0], buffers_.atomic_virials.data(), 6 * n, units_.energy);
+  if (cvflag_atom) add_scaled(cvatom[0], buffers_.centroid_virials.data(), 9 * n, units_.energy);
+}
+
+}    // namespace panna_plus_lammps

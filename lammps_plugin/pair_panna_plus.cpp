@@ -1,0 +1,203 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+//
+// Script commands and setup of pair_style panna_plus.
+#include "pair_panna_plus.h"
+
+#include "card.h"
+#include "setup_checks.h"
+
+#include "atom.h"
+#include "citeme.h"
+#include "comm.h"
+#include "error.h"
+#include "force.h"
+#include "memory.h"
+#include "neighbor.h"
+#include "utils.h"
+
+#include <cstdio>
+#include <cstring>
+#include <stdexcept>
+
+namespace panna_plus_lammps {
+namespace {
+
+using namespace LAMMPS_NS;
+
+std::string joined(const std::vector<std::string> &words)
+{
+  std::string text;
+  for (const std::string &word : words) text += (text.empty() ? "" : " ") + word;
+  return text;
+}
+
+std::string decimal(double value)
+{
+  char text[32];
+  std::snprintf(text, sizeof text, "%.9g", value);
+  return text;
+}
+
+}    // namespace
+
+PairPannaPlus::PairPannaPlus(LAMMPS *lammps) : Pair(lammps)
+{
+  one_coeff = 1;
+  manybody_flag = 1;
+  single_enable = 0;
+  restartinfo = 1;
+  respa_enable = 0;
+  no_virial_fdotr_compute = 1;
+  centroidstressflag = CENTROID_AVAIL;
+  // Newton off: forces, per-atom virial and centroid virial go home in one message. Hybrid styles read the
+  // width only once, so it must be known here.
+  comm_reverse_off = 3 + 6 + 9;
+}
+
+PairPannaPlus::~PairPannaPlus()
+{
+  if (copymode || !allocated) return;
+  memory->destroy(setflag);
+  memory->destroy(cutsq);
+}
+
+/// Also called on this same object when the script repeats pair_style: everything starts anew.
+void PairPannaPlus::settings(int n_words, char **words)
+{
+  forget_model();
+  warned_ = false;
+  try {
+    options_ = parse_options(std::vector<std::string>(words, words + n_words));
+  } catch (const std::invalid_argument &fault) {
+    error->all(FLERR, std::string(fault.what()));
+  }
+  check_launcher(lmp);
+}
+
+void PairPannaPlus::forget_model()
+{
+  model_.reset();
+  if (!allocated) return;
+  memory->destroy(setflag);
+  memory->destroy(cutsq);
+  allocated = 0;
+}
+
+void PairPannaPlus::coeff(int n_words, char **words)
+{
+  if (n_words != 3 + atom->ntypes || std::strcmp(words[0], "*") != 0 || std::strcmp(words[1], "*") != 0) {
+    const std::string n_types = std::to_string(atom->ntypes);
+    error->all(FLERR,
+               "pair_style panna_plus: found 'pair_coeff " +
+                   joined(std::vector<std::string>(words, words + n_words)) +
+                   "', expected a model file and one element (or NULL) for each of the " + n_types +
+                   " atom types: 'pair_coeff * * model.pt El1 ... El" + n_types +
+                   "', or under pair_style hybrid 'pair_coeff * * panna_plus model.pt El1 ... El" + n_types + "'");
+  }
+  units_ = units_of(lmp);
+  const std::string complaint = open_model(words[2]);
+  if (!complaint.empty()) error->all(FLERR, "pair_style panna_plus: " + complaint);
+  map_elements(std::vector<std::string>(words + 3, words + n_words));
+  print_summary();
+}
+
+/// Collective: every rank reads the file, and all of them get the same answer. Returns what went wrong.
+std::string PairPannaPlus::open_model(const std::string &path)
+{
+  model_.reset();
+  std::string complaint;
+  try {
+    model_ = std::make_unique<Model>(path, options_.precision);
+  } catch (const std::exception &fault) {
+    complaint = fault.what();
+  }
+  complaint = first_complaint(complaint, world);
+  if (complaint.empty() && text_of_rank(model_->weights_hash(), 0, world) != model_->weights_hash())
+    complaint = "the file " + path + " is not the same on all machines of this run";
+  complaint = first_complaint(complaint, world);
+  if (!complaint.empty()) model_.reset();
+  return complaint;
+}
+
+void PairPannaPlus::map_elements(const std::vector<std::string> &names)
+{
+  element_of_type_.assign(1, "");
+  species_of_type_.assign(1, -1);
+  for (const std::string &name : names) {
+    const int species = model_->species_of(name);
+    if (species < 0 && name != "NULL")
+      error->all(FLERR,
+                 "pair_style panna_plus: element '" + name + "' (atom type " +
+                     std::to_string(species_of_type_.size()) + ") is not in the model " + model_->path() +
+                     "; it knows: " + joined(model_->elements()) + " (and NULL for types that it shall not see)");
+    element_of_type_.push_back(name);
+    species_of_type_.push_back(species);
+  }
+  mark_types();
+}
+
+/// Under a hybrid style LAMMPS gives us only pairs of types that are marked; alone, all must be marked.
+void PairPannaPlus::mark_types()
+{
+  allocate();
+  const bool alone = force->pair == this;
+  for (int i = 1; i <= atom->ntypes; ++i)
+    for (int j = 1; j <= atom->ntypes; ++j)
+      setflag[i][j] = alone || (species_of_type_[i] >= 0 && species_of_type_[j] >= 0);
+}
+
+void PairPannaPlus::allocate()
+{
+  if (allocated) return;
+  const int n = atom->ntypes + 1;
+  memory->create(setflag, n, n, "pair:setflag");
+  memory->create(cutsq, n, n, "pair:cutsq");
+  allocated = 1;
+}
+
+void PairPannaPlus::print_summary() const
+{
+  const auto card = card_entries(model_->card());
+  for (const std::string &citation : citations(card))
+    if (lmp->citeme) lmp->citeme->add("potential of the model file: " + citation + "\n\n" + citation + "\n\n");
+  if (comm->me != 0) return;
+  std::string text = "panna_plus model " + model_->path() + ": family " + model_->family() + ", weights " +
+      model_->weights_hash().substr(0, 12) + "\n  types:";
+  for (int type = 1; type <= atom->ntypes; ++type)
+    text += (type > 1 ? ", " : " ") + std::to_string(type) + " = " + element_of_type_[type];
+  text += "\n  cutoff " + decimal(model_->cutoff()) + " angstrom, precision " + options_.precision_name() +
+      ", guard " + (options_.guard ? "on" : "off") + "\n";
+  for (const std::string &line : error_lines(card))
+    text += "  mean absolute errors (eV, angstrom), " + line + "\n";
+  text += "  units " + units_.style + ": 1 angstrom = " + decimal(units_.length) + ", 1 eV = " +
+      decimal(units_.energy) + "\n";
+  utils::logmesg(lmp, text);
+}
+
+void PairPannaPlus::init_style()
+{
+  check_special_bonds(lmp);
+  check_exclusions(lmp, species_of_type_);
+  check_masses(lmp, element_of_type_);
+  neighbor->add_request(this, NeighConst::REQ_FULL);
+}
+
+double PairPannaPlus::init_one(int type, int other)
+{
+  if (!model_ || !setflag[type][other])
+    error->all(FLERR, "pair_style panna_plus: no model for atom types " + std::to_string(type) + " and " +
+                   std::to_string(other) + ": write pair_coeff * * model.pt El1 El2 ...");
+  return model_->cutoff() * units_.length;
+}
+
+void PairPannaPlus::setup()
+{
+  check_ghost_cutoff(lmp, model_->cutoff() * units_.length);
+}
+
+double PairPannaPlus::memory_usage()
+{
+  return Pair::memory_usage() + buffers_.memory_usage() + (model_ ? model_->memory_usage() : 0.0);
+}
+
+}    // namespace panna_plus_lammps

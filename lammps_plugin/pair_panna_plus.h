@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+//
+// pair_style panna_plus [precision mixed|double] [guard on|off]
+// pair_coeff * * model.pt Si O NULL
+#ifndef PANNA_PLUS_PAIR_PANNA_PLUS_H
+#define PANNA_PLUS_PAIR_PANNA_PLUS_H
+
+#include "agreement.h"
+#include "engine.h"
+#include "options.h"
+#include "pair.h"
+#include "units.h"
+
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace panna_plus_lammps {
+
+/// Arrays of one evaluation in the model's units. They grow and stay: no allocation in most steps.
+struct Buffers {
+  std::vector<double> positions;           // (n, 3), used only where the script's unit of length is another
+  std::vector<int32_t> species;            // (n)
+  std::vector<int32_t> centers;
+  std::vector<double> forces;              // (n, 3)
+  std::vector<double> atomic_energies;     // (n)
+  std::vector<double> atomic_virials;      // (n, 6)
+  std::vector<double> centroid_virials;    // (n, 9)
+
+  double memory_usage() const;    ///< bytes
+};
+
+/// Strictly local potentials in LAMMPS: gather, call the engine, tally. The file decides which potential.
+class PairPannaPlus : public LAMMPS_NS::Pair {
+ public:
+  explicit PairPannaPlus(LAMMPS_NS::LAMMPS *lammps);
+  ~PairPannaPlus() override;
+
+  void settings(int n_words, char **words) override;
+  void coeff(int n_words, char **words) override;
+  void init_style() override;
+  double init_one(int type, int other) override;
+  void setup() override;
+  void compute(int eflag, int vflag) override;
+  int pack_reverse_comm(int n, int first, double *buffer) override;
+  void unpack_reverse_comm(int n, int *atoms, double *buffer) override;
+  void write_restart(FILE *file) override;
+  void read_restart(FILE *file) override;
+  void write_restart_settings(FILE *file) override;
+  void read_restart_settings(FILE *file) override;
+  double memory_usage() override;
+
+ private:
+  // Commands and setup: pair_panna_plus.cpp
+  void forget_model();
+  void allocate();
+  std::string open_model(const std::string &path);
+  void map_elements(const std::vector<std::string> &names);
+  void mark_types();
+  void print_summary() const;
+
+  // One step: pair_compute.cpp
+  std::string evaluate(PannaPlusResults &results);
+  PannaPlusNeighborhood gather();
+  PannaPlusResults wanted_results(int64_t n_atoms);
+  std::string fault_in(const char *what, const double *values, int64_t n_atoms) const;
+  std::string fault_of(const PannaPlusResults &results, int64_t n_atoms) const;
+  void stop_or_warn(const std::string &complaint, const PannaPlusResults &results);
+  void bring_ghosts_home();
+  void tally(const PannaPlusResults &results);
+  std::string atom_name(int64_t atom) const;
+  std::string closest_pair_text(const PannaPlusResults &results) const;
+
+  // Restart files: pair_restart.cpp
+  void write_text(FILE *file, const std::string &text) const;
+  std::string read_text(FILE *file) const;
+  int read_number(FILE *file) const;
+
+  Options options_;
+  std::unique_ptr<Model> model_;
+  std::vector<std::string> element_of_type_;    // by atom type; entry 0 is unused
+  std::vector<int> species_of_type_;            // -1: NULL
+  Units units_;
+  Buffers buffers_;
+  std::vector<std::vector<double> *> columns_home_;    // arrays that travel in bring_ghosts_home
+  bool warned_ = false;
+};
+
+}    // namespace panna_plus_lammps
+
+#endif

@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+//
+// Restart files hold the options, the path and hash of the model and the elements of the types. A file that
+// is not there, or is another one, leaves the coefficients unset: LAMMPS then asks for pair_coeff.
+#include "pair_panna_plus.h"
+
+#include "atom.h"
+#include "comm.h"
+#include "error.h"
+#include "utils.h"
+
+namespace panna_plus_lammps {
+
+using namespace LAMMPS_NS;
+
+void PairPannaPlus::write_restart_settings(FILE *file)
+{
+  const int numbers[2] = {options_.precision, options_.guard};
+  std::fwrite(numbers, sizeof(int), 2, file);
+}
+
+void PairPannaPlus::read_restart_settings(FILE *file)
+{
+  options_.precision = static_cast<PannaPlusPrecision>(read_number(file));
+  options_.guard = read_number(file) != 0;
+}
+
+void PairPannaPlus::write_restart(FILE *file)
+{
+  write_restart_settings(file);
+  write_text(file, model_ ? model_->path() : "");
+  write_text(file, model_ ? model_->weights_hash() : "");
+  for (int type = 1; type <= atom->ntypes; ++type) write_text(file, model_ ? element_of_type_[type] : "NULL");
+}
+
+void PairPannaPlus::read_restart(FILE *file)
+{
+  read_restart_settings(file);
+  const std::string path = read_text(file);
+  const std::string hash = read_text(file);
+  std::vector<std::string> names;
+  for (int type = 1; type <= atom->ntypes; ++type) names.push_back(read_text(file));
+  if (path.empty()) return;
+
+  units_ = units_of(lmp);
+  std::string complaint = open_model(path);
+  if (complaint.empty() && model_->weights_hash() != hash)
+    complaint = path + " has weights " + model_->weights_hash().substr(0, 12) +
+        ", the restart file was written with " + hash.substr(0, 12);
+  if (!complaint.empty()) {
+    forget_model();
+    if (comm->me == 0)
+      error->warning(FLERR, "pair_style panna_plus: " + complaint + ": give pair_coeff again before the run");
+    return;
+  }
+  map_elements(names);
+  print_summary();
+}
+
+void PairPannaPlus::write_text(FILE *file, const std::string &text) const
+{
+  const int length = static_cast<int>(text.size());
+  std::fwrite(&length, sizeof(int), 1, file);
+  std::fwrite(text.data(), 1, text.size(), file);
+}
+
+/// Collective; only the first rank has the file.
+int PairPannaPlus::read_number(FILE *file) const
+{
+  int number = 0;
+  if (comm->me == 0) utils::sfread(FLERR, &number, sizeof(int), 1, file, nullptr, error);
+  MPI_Bcast(&number, 1, MPI_INT, 0, world);
+  return number;
+}
+
+/// Collective, as read_number.
+std::string PairPannaPlus::read_text(FILE *file) const
+{
+  std::string text(read_number(file), ' ');
+  if (comm->me == 0 && !text.empty()) utils::sfread(FLERR, text.data(), 1, text.size(), file, nullptr, error);
+  return text_of_rank(text, 0, world);
+}
+
+}    // namespace panna_plus_lammps

@@ -1,0 +1,131 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "setup_checks.h"
+
+#include "atom.h"
+#include "comm.h"
+#include "domain.h"
+#include "element_masses.h"
+#include "error.h"
+#include "force.h"
+#include "group.h"
+#include "neighbor.h"
+
+#include <cmath>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+
+namespace panna_plus_lammps {
+namespace {
+
+using LAMMPS_NS::Group;
+using LAMMPS_NS::Neighbor;
+
+constexpr double mass_tolerance = 0.1;
+
+/// Processes that the launcher says it started: Open MPI, then MPICH, Intel MPI and Slurm.
+int launched_processes()
+{
+  int largest = 1;
+  for (const char *name : {"OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "MPI_LOCALNRANKS"})
+    if (const char *text = std::getenv(name)) largest = std::max(largest, std::atoi(text));
+  return largest;
+}
+
+double mass_of(const std::string &element)
+{
+  for (const ElementMass &entry : element_masses)
+    if (element == entry.symbol) return entry.mass;
+  return 0.0;
+}
+
+/// True if some excluded pair of types holds two that the model sees.
+bool excludes_types(const Neighbor &neighbor, const std::vector<int> &species)
+{
+  for (int m = 0; m < neighbor.nex_type; ++m)
+    if (species[neighbor.ex1_type[m]] >= 0 && species[neighbor.ex2_type[m]] >= 0) return true;
+  return false;
+}
+
+/// True if some excluded pair of groups has atoms in both; fixes keep empty groups for trial moves.
+bool excludes_groups(const Neighbor &neighbor, Group &group)
+{
+  for (int m = 0; m < neighbor.nex_group; ++m)
+    if (group.count(neighbor.ex1_group[m]) > 0 && group.count(neighbor.ex2_group[m]) > 0) return true;
+  return false;
+}
+
+}    // namespace
+
+void check_launcher(LAMMPS_NS::LAMMPS *lammps)
+{
+  int n_ranks = 1;
+  MPI_Comm_size(MPI_COMM_WORLD, &n_ranks);    // asked for its size only: nothing is sent over it
+  const int launched = launched_processes();
+  if (n_ranks > 1 || launched == 1) return;
+  lammps->error->warning(FLERR,
+                         "pair_style panna_plus: the launcher started " + std::to_string(launched) +
+                             " processes, but LAMMPS sees only itself: each runs the whole simulation. This "
+                             "mpirun belongs to another MPI; use the mpiexec of the environment that lmp is in");
+}
+
+void check_special_bonds(LAMMPS_NS::LAMMPS *lammps)
+{
+  if (!lammps->atom->molecular) return;
+  for (int k = 1; k <= 3; ++k)
+    if (lammps->force->special_lj[k] == 0.0 && lammps->force->special_coul[k] == 0.0)
+      lammps->error->all(FLERR,
+                         "pair_style panna_plus: special_bonds is 0 for 1-" + std::to_string(k + 1) +
+                             " neighbors, which removes bonded pairs from the neighbor list and changes the "
+                             "energy: write 'special_bonds lj/coul 1.0 1.0 1.0' (where another style of a "
+                             "hybrid needs zeros, 1e-50 in place of 1.0)");
+}
+
+void check_exclusions(LAMMPS_NS::LAMMPS *lammps, const std::vector<int> &species)
+{
+  const Neighbor &neighbor = *lammps->neighbor;
+  if (neighbor.nex_mol == 0 && !excludes_types(neighbor, species) && !excludes_groups(neighbor, *lammps->group))
+    return;
+  lammps->error->all(FLERR,
+                     "pair_style panna_plus: neigh_modify exclude removes pairs from the neighbor list and "
+                     "changes the energy of a many-body potential: write 'neigh_modify exclude none', and hold "
+                     "atoms fixed with fix setforce or by leaving them out of the integrated group");
+}
+
+void check_masses(LAMMPS_NS::LAMMPS *lammps, const std::vector<std::string> &element_of_type)
+{
+  const auto *atom = lammps->atom;
+  if (!atom->mass || !atom->mass_setflag || lammps->comm->me != 0) return;
+  for (int type = 1; type <= atom->ntypes; ++type) {
+    const double expected = mass_of(element_of_type[type]);
+    if (expected == 0.0 || !atom->mass_setflag[type]) continue;
+    if (std::fabs(atom->mass[type] - expected) <= mass_tolerance * expected) continue;
+    char text[256];
+    std::snprintf(text, sizeof text,
+                  "pair_style panna_plus: atom type %d is mapped to %s (mass %.6g), but its mass is %.6g: is the "
+                  "order of the elements in pair_coeff right?",
+                  type, element_of_type[type].c_str(), expected, atom->mass[type]);
+    lammps->error->warning(FLERR, std::string(text));
+  }
+}
+
+void check_ghost_cutoff(LAMMPS_NS::LAMMPS *lammps, double cutoff)
+{
+  // In a triclinic box LAMMPS keeps the ghost cutoff as a fraction of the distance between opposite faces.
+  const auto *domain = lammps->domain;
+  const double *h_inv = domain->h_inv;
+  const double per_length[3] = {std::hypot(std::hypot(h_inv[0], h_inv[5]), h_inv[4]), std::hypot(h_inv[1], h_inv[3]),
+                                h_inv[2]};
+  for (int d = 0; d < 3; ++d) {
+    const double ghosts = lammps->comm->cutghost[d] / (domain->triclinic ? per_length[d] : 1.0);
+    if (ghosts >= cutoff * (1.0 - 1e-10)) continue;
+    char text[256];
+    std::snprintf(text, sizeof text,
+                  "pair_style panna_plus: atoms of other ranks are known up to %.6g only, but the model needs "
+                  "%.6g: write 'comm_modify cutoff %.6g' or leave it to LAMMPS",
+                  ghosts, cutoff, cutoff + lammps->neighbor->skin);
+    lammps->error->all(FLERR, std::string(text));
+  }
+}
+
+}    // namespace panna_plus_lammps

@@ -1,0 +1,210 @@
+"""Every refusal says what was found, what was expected and what to do; warnings likewise."""
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from ase import Atoms
+
+from tests.lammps.deck import BIN, Deck, finish, launch, run_deck, write
+from tests.lammps.structures import SHORTEST, cluster, triclinic
+
+pytestmark = pytest.mark.lammps
+
+
+def deck(**changes: object) -> Deck:
+    return Deck(**{"atoms": triclinic(), "types": ["Si", "O"], **changes})  # type: ignore[arg-type]
+
+
+def flat(text: str) -> str:
+    """LAMMPS may break a long message into lines."""
+    return re.sub(r"\s+", " ", text)
+
+
+REFUSED: dict[str, tuple[dict[str, object], str]] = {
+    "unknown option": (
+        {"options": "precison double"},
+        r"unknown option 'precison'; the options are: precision mixed\|double, guard on\|off",
+    ),
+    "bad value": ({"options": "guard maybe"}, r"option guard is on or off, found 'maybe'"),
+    "no value": ({"options": "precision"}, r"option precision needs a value"),
+    "too few elements": (
+        {"names": ["Si"]},
+        r"expected a model file and one element \(or NULL\) for each of the 2 atom types: "
+        r"'pair_coeff \* \* model.pt El1 ... El2', or under pair_style hybrid 'pair_coeff \* \* panna_plus model.pt",
+    ),
+    "too few elements in a hybrid": (
+        {"pair": ["pair_style hybrid/overlay panna_plus zero 3.0", "pair_coeff * * panna_plus MODEL Si"]},
+        r"'pair_coeff \* \* panna_plus model.pt El1 ... El2'",
+    ),
+    "unknown element": (
+        {"names": ["Si", "Ge"]},
+        r"element 'Ge' \(atom type 2\) is not in the model \S+model.pt; it knows: Si O",
+    ),
+    "no file": (
+        {"pair": ["pair_style panna_plus", "pair_coeff * * absent.pt Si O"]},
+        r"ERROR: pair_style panna_plus: .*absent.pt",
+    ),
+    "foreign file": (
+        {"pair": ["pair_style panna_plus", "pair_coeff * * system.data Si O"]},
+        r"ERROR: pair_style panna_plus: .*system.data.*",
+    ),
+    "units lj": (
+        {"units": "lj"},
+        r"the model is in eV and angstrom and cannot be used with units lj: use units metal, real or electron",
+    ),
+    "units si": ({"units": "si"}, r"cannot be used with units si"),
+    "exclude": (
+        {"lines": ["group a type 1", "neigh_modify exclude group a a"]},
+        r"neigh_modify exclude removes pairs from the neighbor list .* write 'neigh_modify exclude none'",
+    ),
+    "exclude types": ({"lines": ["neigh_modify exclude type 1 2"]}, r"neigh_modify exclude removes pairs"),
+    "special bonds": (
+        {"bonds": [(1, 2), (2, 3)]},
+        r"special_bonds is 0 for 1-2 neighbors, .* write 'special_bonds lj/coul 1.0 1.0 1.0'",
+    ),
+    "no pair_coeff after a second pair_style": (
+        {"pair": ["pair_style panna_plus", "pair_coeff * * MODEL NAMES", "pair_style panna_plus"]},
+        r"All pair coeffs are not set",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_refusals(case: str, model_path: str, folder: Path) -> None:
+    changes, message = REFUSED[case]
+    outcome = run_deck(deck(**changes), model_path, folder)
+    assert outcome.returncode != 0
+    assert re.search(message, flat(outcome.text)), outcome.text[-2000:]
+
+
+ACCEPTED: dict[str, dict[str, object]] = {
+    "nothing special": {},
+    "exclusion of an empty group": {"lines": ["group none empty", "neigh_modify exclude group none all"]},
+    "exclusion of a NULL type": {"types": ["Si", "O", "He"], "names": ["Si", "O", "NULL"],
+                                 "lines": ["neigh_modify exclude type 1 3"]},
+    "special bonds kept": {"bonds": [(1, 2), (2, 3)],
+                           "lines": ["special_bonds lj/coul 1.0 1.0 1.0"]},
+    "special bonds nearly zero": {"bonds": [(1, 2), (2, 3)],
+                                  "lines": ["special_bonds lj/coul 1e-50 1e-50 1e-50"]},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", ACCEPTED)
+def test_harmless_settings_run_without_warning(case: str, model_path: str, folder: Path) -> None:
+    outcome = run_deck(deck(**ACCEPTED[case]), model_path, folder)
+    assert outcome.returncode == 0, outcome.text[-2000:]
+    assert "WARNING: pair_style panna_plus" not in flat(outcome.text)
+
+
+def test_the_log_says_what_runs(model_path: str, folder: Path) -> None:
+    outcome = run_deck(deck(units="real", types=["O", "He", "Si"], names=["O", "NULL", "Si"]), model_path, folder, 2)
+    for line in (
+        r"panna_plus model \S+model.pt: family panna, weights [0-9a-f]{12}",
+        r"types: 1 = O, 2 = NULL, 3 = Si",
+        r"cutoff 4.6 angstrom, precision double, guard on",
+        r"validation: forces 0.0625",
+        r"units real: 1 angstrom = 1, 1 eV = 23.06055",
+        r"Lot, Pellegrini",
+    ):
+        assert len(re.findall(line, outcome.text)) == 1, line
+
+
+def test_swapped_elements_are_noticed_by_their_mass(model_path: str, folder: Path) -> None:
+    outcome = run_deck(deck(names=["O", "Si"], options="guard off"), model_path, folder)
+    assert re.search(
+        r"WARNING: .*atom type 1 is mapped to O \(mass 15.999\), but its mass is 28.085", flat(outcome.text)
+    )
+
+
+def test_a_rank_that_cannot_read_the_file_stops_all(model_path: str, folder: Path) -> None:
+    write(deck(pair=["pair_style panna_plus", "pair_coeff * * model.pt NAMES"]), model_path, folder / "first")
+    (folder / "first/model.pt").write_bytes(Path(model_path).read_bytes())
+    write(deck(), "model.pt", folder / "second")
+    lmp = [str(BIN / "lmp"), "-in", "in.lammps"]
+    command = [str(BIN / "mpiexec"), "-wdir", str(folder / "first"), "-n", "1", *lmp, ":"]
+    outcome = finish([*command, "-wdir", str(folder / "second"), "-n", "1", *lmp], folder)
+    assert outcome.returncode != 0
+    assert re.search(r"ERROR: pair_style panna_plus: .*model.pt", flat(outcome.text)), outcome.text[-2000:]
+
+
+# One atom far from the others, at home on the second of two ranks, is pushed to infinity by a broken fix.
+NOT_A_NUMBER = [
+    "group bad id 17",
+    "fix move all nve",
+    "variable push atom exp(1000.0)",
+    "fix push bad addforce v_push 0.0 0.0",
+    "neigh_modify every 1000 delay 1000 check no",
+    "run 3",
+]
+
+
+@pytest.mark.parametrize("ranks", [1, 2])
+def test_a_position_that_is_not_a_number_stops_all_ranks(ranks: int, model_path: str, folder: Path) -> None:
+    outcome = run_deck(deck(run=NOT_A_NUMBER), model_path, folder, ranks)
+    assert outcome.returncode != 0
+    assert re.search(
+        r"ERROR: pair_style panna_plus: the position of atom 17 \(Si\) is not a finite number at step \d",
+        flat(outcome.text),
+    ), outcome.text[-2000:]
+
+
+def dimer(distance: float) -> Atoms:
+    """A cluster, and far from it two atoms at a distance."""
+    pair = Atoms("SiO", positions=[[25, 25, 25], [25, 25, 25 + distance]])
+    return cluster() + pair
+
+
+@pytest.mark.parametrize("ranks", [1, 2])
+def test_guard_stops_below_06(ranks: int, model_path: str, folder: Path) -> None:
+    outcome = run_deck(deck(atoms=dimer(0.5 * SHORTEST)), model_path, folder, ranks)
+    assert outcome.returncode != 0
+    text = flat(outcome.text)
+    assert re.search(r"step 0; atom 1[89] \((Si|O)\) and atom 1[89] \((Si|O)\) are 0.7500 angstrom apart", text), text
+    assert "shortest in training: 1.5000" in text
+    assert "0.500 of the shortest distance" in text
+    assert "limit 0.6" in text
+    assert "'guard off' in pair_style turns this check off" in text
+
+
+@pytest.mark.parametrize("ranks", [1, 2])
+def test_guard_warns_once_below_095(ranks: int, model_path: str, folder: Path) -> None:
+    outcome = run_deck(deck(atoms=dimer(0.9 * SHORTEST), run=["run 0", "run 0", "run 2"]), model_path, folder, ranks)
+    assert outcome.returncode == 0, outcome.text[-2000:]
+    assert len(re.findall(r"0.900 of the shortest distance .*limit 0.95", outcome.text)) == 1
+
+
+def test_guard_off_is_silent(model_path: str, folder: Path) -> None:
+    outcome = run_deck(deck(atoms=dimer(0.5 * SHORTEST), options="precision double guard off"), model_path, folder)
+    assert outcome.returncode == 0, outcome.text[-2000:]
+    assert "shortest" not in outcome.text
+
+
+def test_copies_started_by_another_mpi_are_noticed(model_path: str, folder: Path) -> None:
+    write(deck(), model_path, folder)
+    outcome = launch(folder, environment={"OMPI_COMM_WORLD_SIZE": "4"})
+    assert re.search(r"WARNING: .*the launcher started 4 processes, but LAMMPS sees only itself", flat(outcome.text))
+    assert "mpiexec of the environment" in flat(outcome.text)
+
+
+Mutation = Callable[[bytes], bytes]
+DAMAGES: dict[str, Mutation] = {
+    "truncated": lambda content: content[: len(content) // 2],
+    "one byte changed": lambda content: content.replace(b"weights_sha256", b"weights_sha25x"),
+    "empty": lambda content: b"",
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_damaged_files_are_refused(damage: str, model_path: str, folder: Path) -> None:
+    (folder / "damaged.pt").write_bytes(DAMAGES[damage](Path(model_path).read_bytes()))
+    outcome = run_deck(deck(), "damaged.pt", folder)
+    assert outcome.returncode != 0
+    assert re.search(r"ERROR: pair_style panna_plus: .*damaged.pt", flat(outcome.text)), outcome.text[-2000:]
+
+
+def test_fixture_is_not_too_close() -> None:
+    distances = triclinic().get_all_distances(mic=True)
+    assert distances[np.triu_indices(len(distances), 1)].min() > SHORTEST

@@ -1,0 +1,91 @@
+"""LAMMPS finds what PyTorch finds in float64, whatever the box, the ranks, the units and the styles beside us.
+
+One YAML file in `cases/` per simulation; `ranks` run in the fast tier, `slow_ranks` in the other.
+"""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import yaml
+
+from panna_plus.potential import Potential
+from tests.lammps import reference
+from tests.lammps.conftest import REFERENCE_ENERGIES
+from tests.lammps.deck import Deck, Measured, measure
+from tests.lammps.reference import Expected
+from tests.lammps.structures import STRUCTURES
+
+CASES = {
+    path.stem: yaml.safe_load(path.read_text()) for path in sorted((Path(__file__).parent / "cases").glob("*.yaml"))
+}
+NOT_OF_THE_DECK = {"what", "structure", "ranks", "slow_ranks", "empty_rank", "no_forces", "lennard_jones"}
+
+# Forces relative to the largest one, energies per atom without E0 in eV, virial relative to its largest component.
+TOLERANCES = {"double": (1e-10, 1e-9, 1e-9), "mixed": (5e-5, 1e-5, 5e-5)}
+
+
+def runs() -> list[Any]:
+    return [
+        pytest.param(name, n, id=f"{name}-{n}", marks=[pytest.mark.slow] if n in case.get("slow_ranks", []) else [])
+        for name, case in CASES.items()
+        for n in sorted([*case["ranks"], *case.get("slow_ranks", [])])
+    ]
+
+
+@pytest.mark.lammps
+@pytest.mark.parametrize(("name", "ranks"), runs())
+def test_agrees_with_pytorch(name: str, ranks: int, model_path: str, potential: Potential, folder: Path) -> None:
+    case = CASES[name]
+    deck = deck_of(case)
+    expected = reference.of_model(potential, deck.atoms)
+    assert case.get("no_forces") or np.sqrt((expected.forces**2).mean()) > 0.1
+    if "lennard_jones" in case:
+        expected = expected + lennard_jones(deck, case["lennard_jones"])
+
+    found, outcome = measure(deck, model_path, folder, ranks)
+
+    compare(found, expected, deck)
+    if case.get("empty_rank") == ranks:
+        assert re.search(r"Nlocal:.* ave +\d+ max +0 min", outcome.text), "no rank was empty"
+
+
+def deck_of(case: dict[str, Any]) -> Deck:
+    settings = {key: value for key, value in case.items() if key not in NOT_OF_THE_DECK}
+    return Deck(atoms=STRUCTURES[case["structure"]](), **settings)
+
+
+def lennard_jones(deck: Deck, parameters: dict[str, Any]) -> Expected:
+    listed = [tuple(pair.split("-")) for pair in parameters["pairs"]]
+    pairs = {*listed, *((b, a) for a, b in listed)}
+    return reference.of_lennard_jones(
+        deck.atoms, pairs, parameters["epsilon"], parameters["sigma"], parameters["cutoff"]
+    )
+
+
+def compare(found: Measured, expected: Expected, deck: Deck) -> None:
+    force_limit, energy_limit, virial_limit = TOLERANCES["double" if "double" in deck.options else "mixed"]
+    largest = max(abs(expected.forces).max(), 1.0)
+    assert abs(found.forces - expected.forces).max() <= force_limit * largest
+    e0 = dict(zip(("Si", "O"), REFERENCE_ENERGIES, strict=True))
+    shift = np.array([e0.get(symbol, 0.0) for symbol in deck.atoms.get_chemical_symbols()])
+    np.testing.assert_allclose(found.energies - shift, expected.energies - shift, rtol=0, atol=energy_limit)
+    per_atom = [found.energy, found.sum_of_energies] - np.float64(expected.energies.sum())
+    assert abs(per_atom / len(shift)).max() <= energy_limit
+
+    virial = expected.virials.sum(0)
+    limit = virial_limit * max(abs(virial).max(), 1.0)
+    for total in (found.virial, found.virials.sum(0), symmetric(found.centroid_virials.sum(0))):
+        assert abs(total - virial).max() <= limit
+    assert abs(found.virials - expected.virials).max() <= limit
+    assert abs(found.centroid_virials - expected.centroid_virials).max() <= limit
+
+
+def symmetric(matrix: np.ndarray) -> np.ndarray:
+    return 0.5 * (matrix + matrix.T)
+
+
+def test_every_case_says_what_it_is() -> None:
+    assert all(case["what"] for case in CASES.values())
