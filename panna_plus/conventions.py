@@ -31,3 +31,15 @@ def matrix_from_voigt(components: np.ndarray) -> np.ndarray:
     matrix[..., _VOIGT_ROWS, _VOIGT_COLUMNS] = components
     matrix[..., _VOIGT_COLUMNS, _VOIGT_ROWS] = components
     return matrix
+
+
+def voigt_stress_from_virial(virial: np.ndarray, volume: float) -> np.ndarray:
+    """Return the stress, eV/Å³ in the order xx, yy, zz, yz, xz, xy, of a virial as the C interface gives it.
+
+    Parameters
+    ----------
+    virial : (6,) float, eV
+        ``-sum r (x) dE/dr`` in the order xx, yy, zz, xy, xz, yz.
+    volume : float, Å³
+    """
+    return -np.asarray(virial)[[0, 1, 2, 5, 4, 3]] / volume

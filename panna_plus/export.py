@@ -55,12 +55,13 @@ def export_model(
         If the file's own numbers differ from the potential's.
     """
     require(len(graphs) > 0, ModelFileError, "export needs at least one frame to check the file on")
+    path = Path(path)
+    require(path.parent.is_dir(), ModelFileError, f"cannot write '{path}': the folder '{path.parent}' does not exist")
     reference = in_float64(potential)
     card = card_of(potential)
     provenance = card["provenance"] | (extras or {}).get("provenance", {})
     card |= (extras or {}) | {"provenance": provenance}
     content = archive_bytes(scripted_bytes(reference), card, potential.arrays())
-    path = Path(path)
     candidate = path.with_name(f".{path.name}.candidate")
     write_atomically(candidate, content)
     try:

@@ -6,7 +6,8 @@ import torch
 from ase import Atoms
 
 from panna_plus.conventions import voigt_from_matrix
-from panna_plus.graph import AtomicGraph, pair_list
+from panna_plus.graph import AtomicGraph
+from panna_plus.neighbors import pair_list
 from tests.geometries import (
     assert_same,
     chain,

@@ -25,9 +25,12 @@ from ase.units import fs, kB
 
 import panna_plus
 from panna_plus import PannaPlusCalculator
-from panna_plus.calculator import BufferedPairs
+from panna_plus.calculator.pairs import BufferedPairs
+from panna_plus.calculator.torch_backend import graph_of
 from panna_plus.errors import ConfigError, DataError, NumericalError
+from panna_plus.export import export_model
 from tests.geometries import cluster, crystal
+from tests.geometries import graph_of as graph_of_all
 from tests.small_model import (
     ELEMENTS,
     dimer,
@@ -45,17 +48,23 @@ def model(tmp_path_factory):
     return exported_small_model(tmp_path_factory.mktemp("model") / "model.pt")
 
 
+@pytest.fixture(params=["native", "torch"])
+def backend(request):
+    """Everything holds on the native engine and on PyTorch."""
+    return request.param
+
+
 @pytest.fixture
-def calculator(model):
-    return PannaPlusCalculator(model, device="cpu")
+def calculator(model, backend):
+    return PannaPlusCalculator(model, device="cpu", backend=backend)
 
 
 # Skin
 
 
 @pytest.mark.parametrize("pbc", [True, False])
-def test_skin_does_not_change_results(model, pbc):
-    with_skin, without = (PannaPlusCalculator(model, device="cpu", skin=s) for s in (0.8, 0.0))
+def test_skin_does_not_change_results(model, backend, pbc):
+    with_skin, without = (PannaPlusCalculator(model, device="cpu", skin=s, backend=backend) for s in (0.8, 0.0))
     generator = np.random.default_rng(0)
     atoms = crystal(ELEMENTS, pbc=pbc)
     for step in range(40):
@@ -72,13 +81,18 @@ def test_skin_does_not_change_results(model, pbc):
     assert without._pairs.n_listings == 40
 
 
+def n_pairs_below_the_cutoff(pairs, atoms):
+    pairs.update(atoms)
+    return len(graph_of(atoms, pairs, np.zeros(len(atoms), dtype=np.int64), pairs.cutoff).centers)
+
+
 def test_pairs_that_approach_through_the_skin_are_found():
     pairs = BufferedPairs(cutoff=2.0, skin=0.5)
     atoms = Atoms("H2", [[0, 0, 0], [0, 0, 2.6]])
-    assert pairs.graph(atoms, ["H"]).displacements.shape[0] == 0
+    assert n_pairs_below_the_cutoff(pairs, atoms) == 0
     for length in np.arange(2.55, 1.5, -0.05):
         atoms.positions[1, 2] = length
-        assert pairs.graph(atoms, ["H"]).displacements.shape[0] == (2 if length < 2.0 else 0)
+        assert n_pairs_below_the_cutoff(pairs, atoms) == (2 if length < 2.0 else 0)
     assert pairs.n_listings > 1
 
 
@@ -87,7 +101,7 @@ def test_images_that_approach_by_a_change_of_the_cell_are_found():
     atoms = Atoms("H", cell=[9, 9, 9], pbc=True)
     for length, n_pairs in ((9.0, 0), (1.9, 2), (0.95, 4), (9.0, 0)):
         atoms.set_cell([length, 9, 9])
-        assert pairs.graph(atoms, ["H"]).displacements.shape[0] == n_pairs
+        assert n_pairs_below_the_cutoff(pairs, atoms) == n_pairs
 
 
 def test_small_moves_keep_the_list_and_large_ones_renew_it():
@@ -95,7 +109,7 @@ def test_small_moves_keep_the_list_and_large_ones_renew_it():
     atoms = Atoms("H2", [[0, 0, 0], [0, 0, 1.5]])
     for moved, n_listings in ((0.0, 1), (0.24, 1), (0.02, 2), (0.2, 2)):
         atoms.positions[0, 0] += moved
-        pairs.graph(atoms, ["H"])
+        pairs.update(atoms)
         assert pairs.n_listings == n_listings
 
 
@@ -130,9 +144,16 @@ def test_number_of_threads_changes_only_rounding(calculator, n_threads):
 # Guard
 
 
-@pytest.fixture(scope="module")
-def guarded():
-    return guarded_potential()
+def exported(potential, path):
+    export_model(potential, path, [graph_of_all(potential, cluster(ELEMENTS))])
+    return path
+
+
+@pytest.fixture
+def guarded(backend, tmp_path):
+    """A model with shortest distances: a file for the engine, a potential in memory for PyTorch."""
+    potential = guarded_potential()
+    return potential if backend == "torch" else exported(potential, tmp_path / "guarded.pt")
 
 
 @pytest.mark.parametrize(("symbols", "shortest"), [("HH", 1.0), ("HCu", 1.5), ("CuH", 1.5), ("CuCu", 2.0)])
@@ -151,10 +172,12 @@ def test_guard_off_is_silent(guarded):
     assert np.isfinite(with_calculator(dimer("CuCu", 0.5), calculator).get_forces()).all()
 
 
-def test_pairs_never_seen_in_training_are_not_guarded(guarded):
-    potential = copy.deepcopy(guarded)
+def test_pairs_never_seen_in_training_are_not_guarded(backend, tmp_path):
+    potential = guarded_potential()
     potential.shortest_distances[0, 0] = 0.0
-    calculator = PannaPlusCalculator(potential, device="cpu")
+    model = potential if backend == "torch" else exported(potential, tmp_path / "model.pt")
+    calculator = PannaPlusCalculator(model, device="cpu")
+    assert calculator.backend.name == backend
     assert np.isfinite(with_calculator(dimer("HH", 0.3), calculator).get_forces()).all()
 
 
@@ -216,8 +239,10 @@ def test_evaluate_names_the_frame(calculator, guarded):
 # Precision
 
 
-def test_two_precisions_live_together(model):
-    double, single = (PannaPlusCalculator(model, dtype=d, device="cpu") for d in ("float64", "float32"))
+def test_two_precisions_live_together(model, backend):
+    double, single = (
+        PannaPlusCalculator(model, dtype=d, device="cpu", backend=backend) for d in ("float64", "float32")
+    )
     for _ in range(2):
         atoms = moving(with_calculator(crystal(ELEMENTS), double))
         exact = atoms.get_forces()
@@ -228,13 +253,13 @@ def test_two_precisions_live_together(model):
     assert torch.get_default_dtype() == torch.float32
 
 
-def test_computing_and_failing_leave_torch_as_it_was(model):
+def test_computing_and_failing_leave_torch_as_it_was(model, backend):
     def settings():
         state = torch.get_rng_state().numpy().tobytes()
         return torch.get_default_dtype(), torch.get_num_threads(), torch.is_grad_enabled(), state
 
     before = settings()
-    calculator = PannaPlusCalculator(model, dtype="float32", device="cpu")
+    calculator = PannaPlusCalculator(model, dtype="float32", device="cpu", backend=backend)
     moving(with_calculator(crystal(ELEMENTS), calculator))
     with pytest.raises(DataError):
         with_calculator(Atoms("O"), calculator).get_forces()
@@ -251,7 +276,7 @@ def test_works_where_gradients_are_switched_off(calculator):
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="PyTorch sees no CUDA device")
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
 def test_gpu_equals_cpu(model, dtype):
-    on_gpu, on_cpu = (PannaPlusCalculator(model, dtype=dtype, device=d) for d in ("cuda", "cpu"))
+    on_gpu, on_cpu = (PannaPlusCalculator(model, dtype=dtype, device=d, backend="torch") for d in ("cuda", "cpu"))
     for atoms in (cluster(ELEMENTS), crystal(ELEMENTS), Atoms("H")):
         with_calculator(atoms, on_cpu).get_forces()
         with_calculator(atoms, on_gpu).get_forces()
@@ -270,16 +295,18 @@ def make_copy(calculator, kind):
 
 @pytest.mark.parametrize("kind", ["copy", "deepcopy", "pickle"])
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
-def test_copies_compute_the_same(model, kind, dtype):
-    calculator = PannaPlusCalculator(model, dtype=dtype, device="cpu", skin=0.7, guard=False)
+def test_copies_compute_the_same(model, backend, kind, dtype):
+    calculator = PannaPlusCalculator(model, dtype=dtype, device="cpu", skin=0.7, guard=False, backend=backend)
     atoms = moving(with_calculator(crystal(ELEMENTS), calculator))
     twin = make_copy(calculator, kind)
     assert twin.todict() == calculator.todict()
-    assert twin.potential is not calculator.potential
+    assert twin.backend is not calculator.backend
+    assert twin._pairs is not calculator._pairs
     twin.reset()
     assert (with_calculator(crystal(ELEMENTS), twin).get_forces() == atoms.get_forces()).all()
-    for parameter in twin.potential.parameters():
-        parameter.data.zero_()
+    if backend == "torch":
+        for parameter in twin.backend.potential.parameters():
+            parameter.data.zero_()
     calculator.reset()
     assert (with_calculator(crystal(ELEMENTS), calculator).get_forces() == atoms.get_forces()).all()
 
@@ -303,17 +330,19 @@ def test_other_processes_compute_the_same(calculator, method):
     assert found == [energy_of(a) for a in frames]
 
 
-def test_threads_compute_the_same(model):
+def forces_of(atoms, calculator):
+    return with_calculator(atoms.copy(), calculator).get_forces()
+
+
+def test_threads_compute_the_same(model, backend):
     frames = [[crystal(ELEMENTS, n=3 + s % 3, seed=s) for s in range(k, k + 8)] for k in (0, 20)]
-    expected = [
-        [with_calculator(a.copy(), PannaPlusCalculator(model, device="cpu")).get_forces() for a in f] for f in frames
-    ]
+    expected = [[forces_of(a, PannaPlusCalculator(model, device="cpu", backend=backend)) for a in f] for f in frames]
     found: list[list] = [[], []]
 
     def work(index):
-        calculator = PannaPlusCalculator(model, device="cpu")
+        calculator = PannaPlusCalculator(model, device="cpu", backend=backend)
         for atoms in frames[index]:
-            found[index].append(with_calculator(atoms.copy(), calculator).get_forces())
+            found[index].append(forces_of(atoms, calculator))
 
     threads = [threading.Thread(target=work, args=(k,)) for k in (0, 1)]
     for thread in threads:
@@ -339,14 +368,15 @@ def test_potential_in_memory_is_copied():
 def test_todict_holds_the_arguments(model):
     calculator = PannaPlusCalculator(str(model), dtype="float32", device="cpu", skin=0.3, guard=False)
     arguments = calculator.todict()
-    assert arguments == {"model": str(model), "dtype": "float32", "device": "cpu", "skin": 0.3, "guard": False}
+    expected = {"model": str(model), "dtype": "float32", "device": "cpu", "skin": 0.3, "guard": False}
+    assert arguments == expected | {"backend": "auto", "n_threads": 1}
     assert PannaPlusCalculator(**arguments).todict() == arguments
     assert calculator.elements == ELEMENTS
 
 
 def test_package_offers_the_calculator_lazily():
     assert panna_plus.PannaPlusCalculator is PannaPlusCalculator
-    program = "import sys, panna_plus; assert 'torch' not in sys.modules and 'numpy' not in sys.modules"
+    program = "import sys, panna_plus; assert not {'torch', 'numpy'} & set(sys.modules)"
     subprocess.run([sys.executable, "-c", program], check=True)
     with pytest.raises(AttributeError, match="no attribute 'absent'"):
         _ = panna_plus.absent

@@ -3,7 +3,12 @@ import pytest
 from ase.stress import full_3x3_to_voigt_6_stress, voigt_6_to_full_3x3_stress
 from ase.units import GPa
 
-from panna_plus.conventions import GPA_PER_EV_PER_CUBIC_ANGSTROM, matrix_from_voigt, voigt_from_matrix
+from panna_plus.conventions import (
+    GPA_PER_EV_PER_CUBIC_ANGSTROM,
+    matrix_from_voigt,
+    voigt_from_matrix,
+    voigt_stress_from_virial,
+)
 
 MATRICES = np.array([[[1.0, 6.0, 5.0], [6.0, 2.0, 4.0], [5.0, 4.0, 3.0]], [[7.0, 1, 2], [1, 8.0, 3], [2, 3, 9.0]]])
 
@@ -34,3 +39,8 @@ def test_unsymmetric_matrices_are_averaged():
 def test_pressure_unit_is_that_of_ase():
     # ASE uses CODATA 2014 values, which differ in the eighth digit.
     assert 1 / GPa == pytest.approx(GPA_PER_EV_PER_CUBIC_ANGSTROM, rel=1e-7)
+
+
+def test_virials_of_the_engine_become_stresses():
+    # xx, yy, zz, xy, xz, yz of the virial; its sign is the opposite of that of the stress.
+    assert voigt_stress_from_virial(np.array([1.0, 2, 3, 4, 5, 6]), 2.0).tolist() == [-0.5, -1, -1.5, -3, -2.5, -2]

@@ -6,7 +6,8 @@ import torch
 from ase import Atoms
 
 from panna_plus.errors import DataError
-from panna_plus.graph import AtomicGraph, completed_cell, graph_from_atoms, offsets, pair_list, sum_by_index, volume_of
+from panna_plus.graph import AtomicGraph, graph_from_atoms, offsets, sum_by_index
+from panna_plus.neighbors import completed_cell, pair_list, volume_of
 
 N_RANDOM_CASES = 300
 

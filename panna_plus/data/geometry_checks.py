@@ -4,7 +4,7 @@ import numpy as np
 from ase import Atoms
 
 from panna_plus.errors import DataError, require
-from panna_plus.graph import pair_list
+from panna_plus.neighbors import pair_list
 
 COINCIDENT = 0.1  # Å; reliability limit: no two nuclei of a real structure are closer
 _FLAT_CELL = 1e-6

@@ -11,7 +11,7 @@ from panna_plus.conventions import GPA_PER_EV_PER_CUBIC_ANGSTROM, matrix_from_vo
 from panna_plus.data.config import AUTO, NONE, LabelKeys
 from panna_plus.data.label_search import Found, calculator_results, find_label
 from panna_plus.errors import DataError, require
-from panna_plus.graph import volume_of
+from panna_plus.neighbors import volume_of
 
 NO_VOLUME = "stress ignored: no three-dimensional periodic cell"
 FREE_ENERGY_DIFFERS = "free_energy differs from the energy that is used"

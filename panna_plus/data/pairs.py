@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from panna_plus.data.frame import Frame
-from panna_plus.graph import pair_list, species_of
+from panna_plus.neighbors import pair_list, species_of
 
 SEARCH_RADIUS = 6.0  # Å: beyond every bond, so that each pair of elements that meet is seen
 _BIN = 0.05  # Å

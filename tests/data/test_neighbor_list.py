@@ -6,8 +6,9 @@ import time
 import numpy as np
 import pytest
 
+from panna_plus import neighbors
 from panna_plus.errors import DataError
-from panna_plus.graph import pair_list
+from panna_plus.neighbors import pair_list
 
 ALL_PBC = list(itertools.product([False, True], repeat=3))
 CASES_PER_PBC = 38  # 8 * 38 = 304 random systems
@@ -191,3 +192,24 @@ def test_distant_atoms_beside_a_periodic_direction_are_listed_at_once():
     start = time.process_time()
     check_against_brute_force(positions, 6.2 * np.eye(3), (True, False, False), 5.0)
     assert time.process_time() - start < 5.0
+
+
+@pytest.mark.parametrize("pbc", ALL_PBC)
+def test_both_ways_to_vesin_list_the_same(monkeypatch, pbc):
+    """Its library called directly, which needs no torch, and its public interface."""
+    assert neighbors.vesin_interface() is not None
+    rng = np.random.default_rng(8)
+    positions, cell = rng.uniform(-3, 6, (20, 3)), tilted_cell(rng)
+    direct = pair_list(positions, cell, pbc, 3.5)
+    monkeypatch.setattr(neighbors, "vesin_interface", lambda: None)
+    public = pair_list(positions, cell, pbc, 3.5)
+    rows = [sorted(zip(i.tolist(), j.tolist(), map(tuple, s.tolist()), strict=True)) for i, j, s in (direct, public)]
+    assert len(rows[0]) > 20
+    assert rows[0] == rows[1]
+
+
+def test_a_vesin_of_another_kind_is_used_through_its_public_interface(monkeypatch):
+    monkeypatch.setattr(neighbors, "VESIN_OPTIONS", {"cutoff", "an option of the future"})
+    assert neighbors.vesin_interface.__wrapped__() is None
+    monkeypatch.setattr(neighbors, "VESIN_OPTIONS", {"cutoff"})
+    assert neighbors.vesin_interface.__wrapped__() is not None

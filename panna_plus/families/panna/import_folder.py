@@ -19,8 +19,9 @@ from torch import Tensor
 from panna_plus.errors import ModelFileError, require
 from panna_plus.families.panna.descriptors import MbpDescriptor
 from panna_plus.families.panna.model import PannaPotential
-from panna_plus.graph import AtomicGraph, pair_list
+from panna_plus.graph import AtomicGraph
 from panna_plus.layers.perceptron import DenseLayer
+from panna_plus.neighbors import pair_list
 
 PARAMETERS = "GVECT_PARAMETERS"
 COMMON_KEYS = {"eta_rad", "Rc_rad", "RsN_rad", "eta_ang", "Rc_ang", "RsN_ang", "zeta", "ThetasN"}
@@ -157,8 +158,8 @@ def read_sections(path: Path) -> tuple[int, dict[str, Section]]:
             require(text in ("0", "1"), ModelFileError, f"{place}: gversion must be 0 or 1, found '{text}'")
             gversion = int(text)
         elif key != "!version":
-            require(current is not None, ModelFileError, f"{place}: '{key}' stands before the first [section]")
-            assert current is not None
+            if current is None:
+                raise ModelFileError(f"{place}: '{key}' stands before the first [section]")
             require(key not in current, ModelFileError, f"{place}: '{key}' is given twice in this section")
             current[key] = Value(text, f"{place}, {key}")
     return gversion, sections
