@@ -12,6 +12,7 @@ export CXX
 BIN     := $(VENV)/bin
 # Byte code is written at first use: compiling all of torch takes longer than the tests that need it.
 INSTALL := $(BIN)/python -m pip --disable-pip-version-check install --no-compile
+ENGINE  := panna_plus/native/libpanna_plus.so
 SOURCES := setup.py $(shell find csrc lammps_plugin -type f -not -path '*/tests/*' 2>/dev/null)
 
 # Name everything that is missing at once, with the line that installs it.
@@ -44,7 +45,7 @@ help:
 	@echo
 	@echo 'Variables: PYTHON=$(PYTHON)  TORCH="$(TORCH)"  CXX=$(CXX)'
 
-install: $(VENV)/.built
+install: $(ENGINE)
 
 # The environment with torch, the heaviest package, first; its stamp outlives changes of our own code.
 $(VENV)/.torch:
@@ -60,7 +61,7 @@ $(VENV)/.packages: $(VENV)/.torch pyproject.toml
 	@touch $@
 
 # C++ that changed is compiled again without asking pip.
-$(VENV)/.built: $(VENV)/.packages $(SOURCES)
+$(ENGINE): $(VENV)/.packages $(SOURCES)
 	$(BIN)/python setup.py --quiet build_ext --inplace
 	@touch $@
 
@@ -80,5 +81,4 @@ demo: install
 clean:
 	rm -rf build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	rm -rf panna_plus/native/*.so panna_plus/lammps/plugins
-	rm -f $(VENV)/.built
 	find panna_plus tests -name __pycache__ -type d -prune -exec rm -rf {} +

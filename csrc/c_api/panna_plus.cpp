@@ -38,8 +38,7 @@ int guarded(Body body) {
   return 1;
 }
 
-std::unique_ptr<PannaPlusModel> open_model(const char *path, PannaPlusPrecision precision,
-                                           const char *kernels) {
+std::unique_ptr<PannaPlusModel> open_model(const char *path, PannaPlusPrecision precision, const char *kernels) {
   require(path != nullptr, "panna_plus_open: path must not be NULL");
   require(precision == PANNA_PLUS_MIXED || precision == PANNA_PLUS_DOUBLE,
           "panna_plus_open: precision must be PANNA_PLUS_MIXED or PANNA_PLUS_DOUBLE, got " +
@@ -57,8 +56,8 @@ std::unique_ptr<PannaPlusModel> open_model(const char *path, PannaPlusPrecision 
 
 panna_plus::Neighborhood view_of(const PannaPlusNeighborhood &atoms) {
   require(atoms.n_atoms >= 0 && atoms.n_centers >= 0, "panna_plus_compute: counts must not be negative");
-  const bool complete = atoms.n_centers == 0 || (atoms.positions && atoms.species && atoms.centers &&
-                                                 atoms.n_neighbors && atoms.neighbors);
+  const bool complete = atoms.n_centers == 0 ||
+                        (atoms.positions && atoms.species && atoms.centers && atoms.n_neighbors && atoms.neighbors);
   require(complete, "panna_plus_compute: positions, species, centers, n_neighbors and neighbors must not be NULL");
   panna_plus::Neighborhood view;
   view.n_atoms = atoms.n_atoms;
@@ -98,8 +97,7 @@ int panna_plus_open(const char *path, PannaPlusPrecision precision, PannaPlusMod
   return panna_plus_open_with(path, precision, nullptr, model);
 }
 
-int panna_plus_open_with(const char *path, PannaPlusPrecision precision, const char *kernels,
-                         PannaPlusModel **model) {
+int panna_plus_open_with(const char *path, PannaPlusPrecision precision, const char *kernels, PannaPlusModel **model) {
   return guarded([&] {
     require(model != nullptr, "panna_plus_open: model must not be NULL");
     *model = nullptr;
@@ -111,8 +109,9 @@ int panna_plus_describe(const PannaPlusModel *model, PannaPlusDescription *descr
   return guarded([&] {
     require(model && description, "panna_plus_describe: model and description must not be NULL");
     const panna_plus::Description &known = model->potential->description();
-    *description = {known.family.c_str(), static_cast<int32_t>(model->elements.size()), model->elements.data(),
-                    known.cutoff,         known.card.c_str(),                           known.weights_sha256.c_str(),
+    *description = {known.family.c_str(),   static_cast<int32_t>(model->elements.size()),
+                    model->elements.data(), known.cutoff,
+                    known.card.c_str(),     known.weights_sha256.c_str(),
                     known.kernels.c_str()};
   });
 }

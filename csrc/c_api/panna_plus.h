@@ -49,8 +49,8 @@ typedef struct {
   const char *kernels;         /* the implementation in use, see panna_plus_open_with */
 } PannaPlusDescription;
 
-/* Atoms and neighbours of one evaluation. Zero-initialise it: fields may be added. The full list of an atom may hold neighbours beyond the
- * cutoff (a skin): they are skipped. */
+/* Atoms and neighbours of one evaluation. Zero-initialise it: fields may be added. The full list of an
+ * atom may hold neighbours beyond the cutoff (a skin): they are skipped. */
 typedef struct {
   int64_t n_atoms;                  /* rows of positions and species, ghosts included */
   const double *positions;          /* (n_atoms, 3), angstrom */

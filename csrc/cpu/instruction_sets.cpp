@@ -4,10 +4,10 @@
 
 namespace panna_plus {
 
-#define PANNA_DECLARE_KERNELS(isa)               \
-  namespace isa {                                \
-  extern const PannaKernels<float> single_kernels;   \
-  extern const PannaKernels<double> double_kernels;  \
+#define PANNA_DECLARE_KERNELS(isa)                  \
+  namespace isa {                                   \
+  extern const PannaKernels<float> single_kernels;  \
+  extern const PannaKernels<double> double_kernels; \
   }
 
 PANNA_DECLARE_KERNELS(portable)
@@ -25,13 +25,12 @@ bool always() { return true; }
 // Feature by feature: the compiler's own check for "x86-64-v3" is younger than the compilers we support.
 bool has_v2() { return __builtin_cpu_supports("sse4.2") && __builtin_cpu_supports("popcnt"); }
 bool has_v3() {
-  return has_v2() && __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&
-         __builtin_cpu_supports("bmi") && __builtin_cpu_supports("bmi2");
+  return has_v2() && __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("bmi") &&
+         __builtin_cpu_supports("bmi2");
 }
 bool has_v4() {
   return has_v3() && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-         __builtin_cpu_supports("avx512cd") && __builtin_cpu_supports("avx512dq") &&
-         __builtin_cpu_supports("avx512vl");
+         __builtin_cpu_supports("avx512cd") && __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
 }
 #endif
 

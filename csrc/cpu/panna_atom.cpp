@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <limits>
 #include <vector>
 
 namespace panna_plus {
@@ -20,39 +19,55 @@ NeighborTable empty_table(std::size_t capacity, Arena &arena) {
   return table;
 }
 
-/// Neighbours closer than the cutoff. Every one is written and kept or not by advancing the end: a
-/// branch per neighbour would be mispredicted for every third of them.
-NeighborTable gather(const Neighborhood &atoms, std::int64_t center, const PairLimits &limits, Arena &arena) {
-  const int n = atoms.n_neighbors[center];
+/// Lists the rows closer than the cutoff in `near`, uncounted atoms included. Every one is written and kept
+/// or not by advancing the end: a branch would be mispredicted for every third of them.
+int near_rows(const Neighborhood &atoms, std::int64_t center, double squared_cutoff, std::int32_t *near,
+              bool &is_valid) {
   const std::int32_t *list = atoms.neighbors[center];
-  NeighborTable table = empty_table(static_cast<std::size_t>(std::max(n, 0)) + 1, arena);
   const double *x_i = atoms.positions + 3 * center;
-  const double xi = x_i[0], yi = x_i[1], zi = x_i[2], squared_cutoff = limits.cutoff * limits.cutoff;
-  double closest = std::numeric_limits<double>::infinity(), not_finite = 0.0;
-  bool is_valid = true;
-  int kept = 0;
-  for (int k = 0; k < n; ++k) {
-    const std::int64_t j = list[k] & atoms.neighbor_mask;
+  const double xi = x_i[0], yi = x_i[1], zi = x_i[2];
+  int kept = 0, is_wrong = 0;
+  for (int k = 0; k < atoms.n_neighbors[center]; ++k) {
+    const std::int32_t j = list[k] & atoms.neighbor_mask;
     if (j < 0 || j >= atoms.n_atoms) {
       is_valid = false;
-      break;
+      return kept;
     }
-    const double *x_j = atoms.positions + 3 * j;
+    const double *x_j = atoms.positions + 3 * std::int64_t(j);
     const double x = x_j[0] - xi, y = x_j[1] - yi, z = x_j[2] - zi, squared = x * x + y * y + z * z;
-    const std::int32_t species = atoms.species[j];
+    near[kept] = j;
+    kept += squared < squared_cutoff;
+    // Coincident atoms, NaN, infinity.
+    is_wrong |= int(!(squared >= 1e-16)) | int(!(squared <= 1e300));
+  }
+  is_valid = is_wrong == 0;
+  return kept;
+}
+
+/// Neighbours closer than the cutoff.
+NeighborTable gather(const Neighborhood &atoms, std::int64_t center, const PairLimits &limits, Arena &arena) {
+  const std::size_t capacity = static_cast<std::size_t>(std::max(atoms.n_neighbors[center], 0)) + 1;
+  bool is_valid = true;
+  std::int32_t *const near = arena.take<std::int32_t>(capacity);
+  const int n_near = near_rows(atoms, center, limits.cutoff * limits.cutoff, near, is_valid);
+  NeighborTable table = empty_table(static_cast<std::size_t>(n_near) + 1, arena);
+  const double *x_i = atoms.positions + 3 * center;
+  int kept = 0;
+  for (int k = 0; k < n_near; ++k) {
+    const double *x_j = atoms.positions + 3 * std::int64_t(near[k]);
+    const double x = x_j[0] - x_i[0], y = x_j[1] - x_i[1], z = x_j[2] - x_i[2];
+    const std::int32_t species = atoms.species[near[k]];
     table.x[kept] = x;
     table.y[kept] = y;
     table.z[kept] = z;
-    table.squared[kept] = squared;
-    table.atom[kept] = static_cast<std::int32_t>(j);
+    table.squared[kept] = x * x + y * y + z * z;
+    table.atom[kept] = near[k];
     table.species[kept] = species;
-    closest = squared < closest ? squared : closest;
-    not_finite += squared * 0.0;  // becomes NaN with the first distance that is not finite
-    is_valid &= species < limits.n_elements;
-    kept += (squared < squared_cutoff) & (species >= 0);
+    is_valid &= species >= -1 && species < limits.n_elements;
+    kept += species >= 0;
   }
   table.n = kept;
-  if (!(is_valid && not_finite == 0.0 && closest >= 1e-16)) {
+  if (!is_valid) {
     // The careful loop says what is wrong, and finds nothing if only atoms that do not count are affected.
     std::vector<NeighborRow> rows;
     ClosestPair ignored;
@@ -77,8 +92,7 @@ struct Layout {
 /// Counts neighbours by species and gives each its slot: angular ones first in every species.
 Layout assign_slots(NeighborTable &table, int n_species, double angular_cutoff, int lanes, Arena &arena) {
   const std::size_t n = static_cast<std::size_t>(n_species);
-  Layout layout{arena.take<int>(n + 1), arena.take<int>(n), arena.take<int>(n),
-                arena.take<int>(n * (n + 1) / 2 + 1)};
+  Layout layout{arena.take<int>(n + 1), arena.take<int>(n), arena.take<int>(n), arena.take<int>(n * (n + 1) / 2 + 1)};
   int *const next_near = arena.take<int>(n), *const next_far = arena.take<int>(n);
   std::fill_n(layout.n_total, n, 0);
   std::fill_n(layout.n_angular, n, 0);
@@ -114,10 +128,18 @@ Layout assign_slots(NeighborTable &table, int n_species, double angular_cutoff, 
 
 template <class T>
 void take_arrays(AtomView<T> &view, std::size_t n_slots, std::size_t n_triplets, Arena &arena) {
-  T **const slots[] = {&view.x,           &view.y,           &view.z,
-                       &view.r,           &view.inverse_r,   &view.radial_cut,
-                       &view.radial_cut_slope, &view.angular_cut, &view.angular_cut_slope,
-                       &view.gradient_x,  &view.gradient_y,  &view.gradient_z};
+  T **const slots[] = {&view.x,
+                       &view.y,
+                       &view.z,
+                       &view.r,
+                       &view.inverse_r,
+                       &view.radial_cut,
+                       &view.radial_cut_slope,
+                       &view.angular_cut,
+                       &view.angular_cut_slope,
+                       &view.gradient_x,
+                       &view.gradient_y,
+                       &view.gradient_z};
   for (T **array : slots) *array = arena.take<T>(n_slots);
   T **const triplets[] = {&view.cosine, &view.squared_sine, &view.shell_x, &view.weight};
   for (T **array : triplets) *array = arena.take<T>(n_triplets);
@@ -131,10 +153,9 @@ PannaAtom<T> sorted_atom(const Neighborhood &atoms, std::int64_t center, const P
   PannaAtom<T> atom;
   atom.center = center;
   atom.table = gather(atoms, center, limits, arena);
-  measure_closest(atom.table, center, limits.shortest_distances + std::int64_t(atoms.species[center]) * limits.n_elements,
-                  closest);
-  const Layout layout =
-      assign_slots(atom.table, descriptor.n_species, double(descriptor.angular_cutoff), lanes, arena);
+  measure_closest(atom.table, center,
+                  limits.shortest_distances + std::int64_t(atoms.species[center]) * limits.n_elements, closest);
+  const Layout layout = assign_slots(atom.table, descriptor.n_species, double(descriptor.angular_cutoff), lanes, arena);
   atom.view.start = layout.start;
   atom.view.n_total = layout.n_total;
   atom.view.n_angular = layout.n_angular;

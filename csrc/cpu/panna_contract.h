@@ -9,21 +9,21 @@ namespace panna_plus::PANNA_ISA {
 
 /// Gradients along the unit vectors from the radial functions; sets gradient_x, _y, _z.
 template <class T>
-void contract_radial(const DescriptorView<T> &d, const AtomView<T> &atom, const Scratch<T> &scratch, const T *g) {
+void contract_radial(const DescriptorView<T> &d, const AtomView<T> &atom, const T *g) {
   using V = Pack<T>;
   constexpr int W = V::width;
   for (int s = 0; s < d.n_species; ++s, g += d.n_radial) {
     for (int k = atom.start[s]; k < atom.start[s] + atom.n_total[s]; k += W) {
       const V r = V::load(atom.r + k);
-      gaussian_shells(d.radial, r, V(1), W, scratch.shells, scratch.shell_slopes);
       V value(0), slope(0);
-      for (int n = 0; n < d.n_radial; ++n) {
-        value += V(g[n]) * V::load(scratch.shells + n * W);
-        slope += V(g[n]) * V::load(scratch.shell_slopes + n * W);
-      }
-      const V along = math::cut_gaussian<V>({value, slope}, {V::load(atom.radial_cut + k),
-                                                             V::load(atom.radial_cut_slope + k)})
-                          .slope;
+      for_each_gaussian(d.radial, r, V(1), [&](int n, V gaussian) {
+        const V term = V(g[n]) * gaussian;
+        value += term;
+        slope += shell_slope(d.radial, n, r, term);
+      });
+      const V along =
+          math::cut_gaussian<V>({value, slope}, {V::load(atom.radial_cut + k), V::load(atom.radial_cut_slope + k)})
+              .slope;
       (along * V::load(atom.x + k)).store(atom.gradient_x + k);
       (along * V::load(atom.y + k)).store(atom.gradient_y + k);
       (along * V::load(atom.z + k)).store(atom.gradient_z + k);
@@ -32,8 +32,8 @@ void contract_radial(const DescriptorView<T> &d, const AtomView<T> &atom, const 
 }
 
 template <class T>
-PANNA_HD void chunk_sine_slopes(const WindowView<T> &windows, const T *cosine, const T *squared_sine, int n_packs,
-                                const Scratch<T> &scratch) {
+[[gnu::noinline]] void chunk_sine_slopes(const WindowView<T> &windows, const T *cosine, const T *squared_sine,
+                                         int n_packs, const Scratch<T> &scratch) {
   using V = Pack<T>;
   constexpr int W = V::width, row = chunk_packs * W;
   for (int m = 0; m < windows.n_sines; ++m) {
@@ -66,16 +66,15 @@ PANNA_HD void pack_window_slopes(const WindowView<T> &windows, int b, const T *c
   T *values = scratch.windows + b * row + place, *slopes = scratch.window_slopes + b * row + place;
 #pragma GCC unroll 8
   for (int p = 0; p < N; ++p) {
-    const V slope =
-        V(windows.slope_along_cosine[b]) + V(windows.slope_along_sine[b]) * V::load(sine_slopes + p * W);
+    const V slope = V(windows.slope_along_cosine[b]) + V(windows.slope_along_sine[b]) * V::load(sine_slopes + p * W);
     (powers[p] * base[p]).store(values + p * W);
     (powers[p] * slope).store(slopes + p * W);
   }
 }
 
 template <class T>
-PANNA_HD void chunk_window_slopes(const WindowView<T> &windows, const T *cosine, int n_packs,
-                                  const Scratch<T> &scratch) {
+[[gnu::noinline]] void chunk_window_slopes(const WindowView<T> &windows, const T *cosine, int n_packs,
+                                           const Scratch<T> &scratch) {
   constexpr int W = Pack<T>::width;
   for (int b = 0; b < windows.n; ++b) {
     int p = 0;
@@ -86,11 +85,18 @@ PANNA_HD void chunk_window_slopes(const WindowView<T> &windows, const T *cosine,
 }
 
 template <class T>
-PANNA_HD void chunk_shell_slopes(const ShellView<T> &shells, const T *x, int n_packs, const Scratch<T> &scratch) {
+[[gnu::noinline]] void chunk_shell_slopes(const ShellView<T> &shells, const T *x, int n_packs,
+                                          const Scratch<T> &scratch) {
   using V = Pack<T>;
   constexpr int W = V::width, row = chunk_packs * W;
   for (int p = 0; p < n_packs; ++p) {
-    shell_values(shells, V::load(x + p * W), V(1), row, scratch.shells + p * W, scratch.shell_slopes + p * W);
+    const V at = V::load(x + p * W);
+    T *values = scratch.shells + p * W, *slopes = scratch.shell_slopes + p * W;
+    const T *factor = shells.slope_factor, *offset = shells.slope_offset;
+    for_each_shell(shells, at, V(1), [=](int a, V value) {
+      value.store(values + a * row);
+      (value * (V(factor[a]) * at + V(offset[a]))).store(slopes + a * row);
+    });
   }
 }
 
@@ -130,8 +136,8 @@ PANNA_HD void add_contraction(const Scratch<T> &scratch, int n_shells, int n_win
 
 /// Replaces squared_sine, weight and shell_x of one pack by the three sums over the grid.
 template <class T>
-PANNA_HD void contract_pack(const DescriptorView<T> &d, const AtomView<T> &atom, int triplet, int at,
-                            const Scratch<T> &scratch, const T *grid) {
+[[gnu::noinline]] void contract_pack(const DescriptorView<T> &d, const AtomView<T> &atom, int triplet, int at,
+                                     const Scratch<T> &scratch, const T *grid) {
   using V = Pack<T>;
   // As many sums as the registers hold.
   constexpr int NB = PANNA_VECTOR_BYTES == 64 ? 8 : 4;
@@ -175,7 +181,7 @@ PANNA_HD math::TripletSlopes<Pack<T>> triplet_slopes(const DescriptorView<T> &d,
   if (!d.is_bp) return {V(0.5) * by_x + by_j, V(0.5) * by_x + by_k, by_cosine};
   const V side = sqrt(squared_opposite_side(j.r, k.r, c));
   const auto cut = math::cosine_cutoff(side, V(d.angular_cutoff));
-  const V by_sum = by_x * cut.value;  // d/d(r_j^2 + r_k^2 + r_jk^2)
+  const V by_sum = by_x * cut.value;                                             // d/d(r_j^2 + r_k^2 + r_jk^2)
   const V by_side = by_sum + V(0.5) * value * j.cut * k.cut * cut.slope / side;  // d/d(r_jk^2), all in all
   return {two * (by_sum * j.r + by_side * (j.r - k.r * c)) + by_j * cut.value,
           two * (by_sum * k.r + by_side * (k.r - j.r * c)) + by_k * cut.value,
@@ -220,20 +226,26 @@ void add_gradients(const DescriptorView<T> &d, const AtomView<T> &atom, const Ru
   }
 }
 
+/// dE/dG of one pair of species, laid out like the grid.
+template <class T>
+const T *on_grid(const DescriptorView<T> &d, const T *block, const Scratch<T> &scratch) {
+  if (!d.grid_of_function) return block;
+  for (int k = 0; k < d.shells.n * d.windows.n; ++k) scratch.totals[k] = T(0);
+  for (int f = 0; f < d.n_angular; ++f) scratch.totals[d.grid_of_function[f]] += block[f];
+  return scratch.totals;
+}
+
 template <class T>
 void contract(const DescriptorView<T> &d, const AtomView<T> &atom, T *memory, const T *g) {
   const Scratch<T> scratch(d, memory);
-  contract_radial(d, atom, scratch, g);
+  contract_radial(d, atom, g);
   if (d.n_angular == 0) return;
   const T *block = g + d.n_species * d.n_radial;
   for (int s = 0, pair = 0; s < d.n_species; ++s) {
     for (int t = s; t < d.n_species; ++t, ++pair, block += d.n_angular) {
       const int n = n_triplets(runs_of(atom, s, t));
       if (n == 0) continue;
-      T *grid = scratch.totals;
-      for (int k = 0; k < d.shells.n * d.windows.n; ++k) grid[k] = T(0);
-      for (int f = 0; f < d.n_angular; ++f) grid[d.grid_of_function[f]] += block[f];
-      contract_pair(d, atom, atom.triplet_start[pair], n, scratch, grid);
+      contract_pair(d, atom, atom.triplet_start[pair], n, scratch, on_grid(d, block, scratch));
       add_gradients(d, atom, runs_of(atom, s, t), atom.triplet_start[pair]);
     }
   }

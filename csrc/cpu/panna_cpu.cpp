@@ -98,7 +98,10 @@ class PannaCpu final : public Potential {
 template <class T>
 PannaCpu<T>::PannaCpu(const ModelFile &file, PannaParameters parameters, const std::string &name,
                       const PannaKernels<T> &kernels)
-    : Potential(file, name), panna_(std::move(parameters)), kernels_(kernels), model_(panna_, kernels),
+    : Potential(file, name),
+      panna_(std::move(parameters)),
+      kernels_(kernels),
+      model_(panna_, kernels),
       lone_atom_(static_cast<std::size_t>(panna_.n_elements), 0.0) {
   panna_.networks.clear();
   if (panna_.subtract_lone_atom) find_lone_atom_energies();
@@ -175,8 +178,7 @@ void PannaCpu<T>::describe(const Neighborhood &atoms, const Block &block, const 
   const PairLimits limits{panna_.cutoff(), panna_.n_elements, panna_.shortest_distances.data()};
   const T *mean = model_.feature_mean(block.species), *inverse_scale = model_.inverse_scale(block.species);
   for (int lane = 0; lane < block.n; ++lane) {
-    memory.atoms[lane] =
-        sorted_atom(atoms, block.centers[lane], limits, descriptor, kernels_.lanes, arena, closest);
+    memory.atoms[lane] = sorted_atom(atoms, block.centers[lane], limits, descriptor, kernels_.lanes, arena, closest);
     kernels_.prepare(descriptor, memory.atoms[lane].view);
     kernels_.describe(descriptor, memory.atoms[lane].view, memory.scratch, memory.features);
     T *x = memory.x + lane;

@@ -9,28 +9,28 @@ namespace panna_plus::PANNA_ISA {
 
 /// Packs of triplets that are worked on together: their windows and shells stay in the first-level cache.
 constexpr int chunk_packs = 16;
+// The stages of a chunk are functions of their own (noinline): merged into one they spill registers, which costs 5 %.
 /// The outer product is summed in registers in tiles of this many shells and windows.
 constexpr int tile_shells = PANNA_VECTOR_BYTES == 64 ? 4 : 2;
 constexpr int tile_windows = 4;
 
-/// Parts of the scratch memory. Rows of a chunk hold one number per triplet; the radial functions use the
-/// rows of the shells, one pack each.
+/// Parts of the scratch memory. A row of a chunk holds one number per triplet (or per neighbour: radial).
 template <class T>
 struct Scratch {
   static constexpr int W = Pack<T>::width;
-  T *sums, *totals, *windows, *window_slopes, *shells, *shell_slopes, *sines, *sine_slopes;
+  T *sums, *totals, *radial, *windows, *window_slopes, *shells, *shell_slopes, *sines, *sine_slopes;
 
   static std::size_t size(const DescriptorView<T> &d) { return Scratch(d, nullptr).end_; }
 
   Scratch(const DescriptorView<T> &d, T *memory) : memory_(memory) {
     const int grid = d.shells.n * d.windows.n, n_sums = grid > d.n_radial ? grid : d.n_radial;
-    const int n_packed = d.n_radial / chunk_packs + 1, n_shells = d.shells.n > n_packed ? d.shells.n : n_packed;
-    sums = take(n_sums);
+    sums = take(grid);
     totals = take(n_sums / W + 1);
+    radial = take(d.n_radial * chunk_packs);
     windows = take(d.windows.n * chunk_packs);
     window_slopes = take(d.windows.n * chunk_packs);
-    shells = take(n_shells * chunk_packs);
-    shell_slopes = take(n_shells * chunk_packs);
+    shells = take(d.shells.n * chunk_packs);
+    shell_slopes = take(d.shells.n * chunk_packs);
     sines = take(d.windows.n_sines * chunk_packs);
     sine_slopes = take(d.windows.n_sines * chunk_packs);
   }
@@ -71,35 +71,40 @@ void prepare(const DescriptorView<T> &d, const AtomView<T> &atom) {
   }
 }
 
+/// out[f] = sum over the lanes and packs of row f, for n rows of n_packs packs. `out` has room for a whole
+/// number of packs.
 template <class T>
-constexpr T *no_slopes = nullptr;
-
-/// out[f] = sum over the lanes of sums[f], for n packs that lie one after the other. `out` has room for a
-/// whole number of packs.
-template <class T>
-PANNA_HD void sum_lanes(const T *sums, int n, T *out) {
+PANNA_HD void sum_rows(const T *rows, int n, int n_packs, std::size_t stride, T *out) {
   using V = Pack<T>;
   constexpr int W = V::width;
   for (int first = 0; first < n; first += W) {
-    V packs[W];
-    for (int k = 0; k < W; ++k) packs[k] = first + k < n ? V::load(sums + (first + k) * W) : V(0);
-    sums_across(packs).store(out + first);
+    V totals[W];
+    for (int k = 0; k < W; ++k) {
+      totals[k] = V(0);
+      const T *row = rows + std::size_t(first + k) * stride;
+      for (int p = 0; p < n_packs && first + k < n; ++p) totals[k] += V::load(row + p * W);
+    }
+    sums_across(totals).store(out + first);
   }
 }
 
 template <class T>
 void describe_radial(const DescriptorView<T> &d, const AtomView<T> &atom, const Scratch<T> &scratch, T *features) {
   using V = Pack<T>;
-  constexpr int W = V::width;
-  for (int s = 0; s < d.n_species; ++s) {
-    for (int n = 0; n < d.n_radial; ++n) V(0).store(scratch.sums + n * W);
-    for (int k = atom.start[s]; k < atom.start[s] + atom.n_total[s]; k += W) {
-      gaussian_shells(d.radial, V::load(atom.r + k), V::load(atom.radial_cut + k), W, scratch.shells, no_slopes<T>);
-      for (int n = 0; n < d.n_radial; ++n) {
-        (V::load(scratch.sums + n * W) + V::load(scratch.shells + n * W)).store(scratch.sums + n * W);
+  constexpr int W = V::width, row = chunk_packs * W;
+  for (int s = 0; s < d.n_species; ++s, features += d.n_radial) {
+    for (int n = 0; n < d.n_radial; ++n) features[n] = T(0);
+    const int begin = atom.start[s], end = begin + atom.n_total[s];
+    for (int first = begin; first < end; first += row) {
+      const int left = (end - first + W - 1) / W, n_packs = left < chunk_packs ? left : chunk_packs;
+      for (int p = 0; p < n_packs; ++p) {
+        const V r = V::load(atom.r + first + p * W), cut = V::load(atom.radial_cut + first + p * W);
+        T *place = scratch.radial + p * W;
+        for_each_gaussian(d.radial, r, cut, [=](int n, V value) { value.store(place + n * row); });
       }
+      sum_rows(scratch.radial, d.n_radial, n_packs, row, scratch.totals);
+      for (int n = 0; n < d.n_radial; ++n) features[n] += scratch.totals[n];
     }
-    sum_lanes(scratch.sums, d.n_radial, features + s * d.n_radial);
   }
 }
 
@@ -114,8 +119,10 @@ struct Neighbor {
 template <class T>
 PANNA_HD Neighbor<T> neighbor(const AtomView<T> &atom, int s) {
   using V = Pack<T>;
-  return {{V(atom.x[s]), V(atom.y[s]), V(atom.z[s])}, V(atom.r[s]),
-          V(atom.inverse_r[s]),                       V(atom.angular_cut[s]),
+  return {{V(atom.x[s]), V(atom.y[s]), V(atom.z[s])},
+          V(atom.r[s]),
+          V(atom.inverse_r[s]),
+          V(atom.angular_cut[s]),
           V(atom.angular_cut_slope[s])};
 }
 
@@ -204,7 +211,8 @@ void pack_triplets(const DescriptorView<T> &d, const AtomView<T> &atom, const Ru
 }
 
 template <class T>
-PANNA_HD void chunk_sines(const WindowView<T> &windows, const T *squared_sine, int n_packs, const Scratch<T> &scratch) {
+[[gnu::noinline]] void chunk_sines(const WindowView<T> &windows, const T *squared_sine, int n_packs,
+                                   const Scratch<T> &scratch) {
   using V = Pack<T>;
   constexpr int W = V::width, row = chunk_packs * W;
   // The floor costs nothing here; panna_contract.h leaves it out where it can.
@@ -235,7 +243,8 @@ PANNA_HD void pack_windows(const WindowView<T> &windows, int b, const T *cosine,
 }
 
 template <class T>
-PANNA_HD void chunk_windows(const WindowView<T> &windows, const T *cosine, int n_packs, const Scratch<T> &scratch) {
+[[gnu::noinline]] void chunk_windows(const WindowView<T> &windows, const T *cosine, int n_packs,
+                                     const Scratch<T> &scratch) {
   constexpr int W = Pack<T>::width, row = chunk_packs * W;
   for (int b = 0; b < windows.n; ++b) {
     const T *c = cosine, *sine = scratch.sines + windows.sine[b] * row;
@@ -247,16 +256,17 @@ PANNA_HD void chunk_windows(const WindowView<T> &windows, const T *cosine, int n
   }
 }
 
-/// sums[a, b] += shell a * window b for a tile of the grid, over the packs of a chunk.
+/// sums[a, b] += shell a * window b for a tile of the grid, over the packs of a chunk; the first chunk
+/// starts from zero.
 template <int NA, int NB, class T>
-PANNA_HD void add_tile(const T *shells, const T *windows, int n_packs, T *sums, int n_windows) {
+PANNA_HD void add_tile(const T *shells, const T *windows, int n_packs, bool is_first, T *sums, int n_windows) {
   using V = Pack<T>;
   constexpr int W = V::width, row = chunk_packs * W;
   V total[NA][NB];
 #pragma GCC unroll 8
   for (int a = 0; a < NA; ++a) {
 #pragma GCC unroll 8
-    for (int b = 0; b < NB; ++b) total[a][b] = V::load(sums + (a * n_windows + b) * W);
+    for (int b = 0; b < NB; ++b) total[a][b] = is_first ? V(0) : V::load(sums + (a * n_windows + b) * W);
   }
   for (int p = 0; p < n_packs; ++p) {
     V window[NB];
@@ -277,26 +287,27 @@ PANNA_HD void add_tile(const T *shells, const T *windows, int n_packs, T *sums, 
 }
 
 template <int NA, class T>
-PANNA_HD void add_tile_row(const T *shells, const T *windows, int n_packs, T *sums, int n_windows) {
+PANNA_HD void add_tile_row(const T *shells, const T *windows, int n_packs, bool is_first, T *sums, int n_windows) {
   constexpr int W = Pack<T>::width, row = chunk_packs * W;
   int b = 0;
   for (; b + tile_windows <= n_windows; b += tile_windows) {
-    add_tile<NA, tile_windows>(shells, windows + b * row, n_packs, sums + b * W, n_windows);
+    add_tile<NA, tile_windows>(shells, windows + b * row, n_packs, is_first, sums + b * W, n_windows);
   }
-  for (; b < n_windows; ++b) add_tile<NA, 1>(shells, windows + b * row, n_packs, sums + b * W, n_windows);
+  for (; b < n_windows; ++b) add_tile<NA, 1>(shells, windows + b * row, n_packs, is_first, sums + b * W, n_windows);
 }
 
 template <class T>
-void add_grid(const DescriptorView<T> &d, int n_packs, const Scratch<T> &scratch) {
+[[gnu::noinline]] void add_grid(const DescriptorView<T> &d, int n_packs, bool is_first, const Scratch<T> &scratch) {
   constexpr int W = Pack<T>::width, row = chunk_packs * W;
   const int n_shells = d.shells.n, n_windows = d.windows.n;
   int a = 0;
   for (; a + tile_shells <= n_shells; a += tile_shells) {
-    add_tile_row<tile_shells>(scratch.shells + a * row, scratch.windows, n_packs, scratch.sums + a * n_windows * W,
-                              n_windows);
+    add_tile_row<tile_shells>(scratch.shells + a * row, scratch.windows, n_packs, is_first,
+                              scratch.sums + a * n_windows * W, n_windows);
   }
   for (; a < n_shells; ++a) {
-    add_tile_row<1>(scratch.shells + a * row, scratch.windows, n_packs, scratch.sums + a * n_windows * W, n_windows);
+    add_tile_row<1>(scratch.shells + a * row, scratch.windows, n_packs, is_first, scratch.sums + a * n_windows * W,
+                    n_windows);
   }
 }
 
@@ -308,13 +319,14 @@ PANNA_HD int next_chunk(int left) {
 
 /// Shells times the triplets' weights.
 template <class T>
-PANNA_HD void chunk_weighted_shells(const DescriptorView<T> &d, const AtomView<T> &atom, int at, int n_packs,
-                                    const Scratch<T> &scratch) {
+[[gnu::noinline]] void chunk_weighted_shells(const DescriptorView<T> &d, const AtomView<T> &atom, int at, int n_packs,
+                                             const Scratch<T> &scratch) {
   using V = Pack<T>;
   constexpr int W = V::width, row = chunk_packs * W;
   for (int p = 0; p < n_packs; ++p) {
     const V x = V::load(atom.shell_x + at + p * W), weight = V::load(atom.weight + at + p * W);
-    shell_values(d.shells, x, weight, row, scratch.shells + p * W, no_slopes<T>);
+    T *place = scratch.shells + p * W;
+    for_each_shell(d.shells, x, weight, [=](int a, V value) { value.store(place + a * row); });
   }
 }
 
@@ -325,17 +337,22 @@ void describe_pair(const DescriptorView<T> &d, const AtomView<T> &atom, int at, 
   using V = Pack<T>;
   constexpr int W = V::width;
   const int grid = d.shells.n * d.windows.n;
-  for (int g = 0; g < grid; ++g) V(0).store(scratch.sums + g * W);
-  for (int left = (n + W - 1) / W; left > 0;) {
+  bool is_first = true;
+  for (int left = (n + W - 1) / W; left > 0; is_first = false) {
     const int n_packs = next_chunk(left);
     chunk_sines(d.windows, atom.squared_sine + at, n_packs, scratch);
     chunk_windows(d.windows, atom.cosine + at, n_packs, scratch);
     chunk_weighted_shells(d, atom, at, n_packs, scratch);
-    add_grid(d, n_packs, scratch);
+    add_grid(d, n_packs, is_first, scratch);
     at += n_packs * W;
     left -= n_packs;
   }
-  sum_lanes(scratch.sums, grid, scratch.totals);
+  if (!d.grid_of_function) {
+    // Whole packs are written: beyond the block into the next one, which follows, or into the scratch at the end.
+    sum_rows(scratch.sums, grid, 1, W, features);
+    return;
+  }
+  sum_rows(scratch.sums, grid, 1, W, scratch.totals);
   for (int f = 0; f < d.n_angular; ++f) features[f] = scratch.totals[d.grid_of_function[f]];
 }
 

@@ -12,8 +12,15 @@ namespace panna_plus::PANNA_ISA {
 
 template <class T>
 constexpr PannaKernels<T> kernels() {
-  return {PANNA_TEXT(PANNA_ISA), Pack<T>::width, block_packs * Pack<T>::width, row_tile, scratch_size<T>, prepare<T>,
-          describe<T>,           contract<T>,    network<T>};
+  return {PANNA_TEXT(PANNA_ISA),
+          Pack<T>::width,
+          block_packs * Pack<T>::width,
+          row_tile,
+          scratch_size<T>,
+          prepare<T>,
+          describe<T>,
+          contract<T>,
+          network<T>};
 }
 
 extern const PannaKernels<float> single_kernels;

@@ -25,7 +25,7 @@ struct ShellView {
   int reach = 0;
   bool is_gaussian = true;
   const T *center = nullptr;
-  const T *scale = nullptr;            // sqrt(eta log2 e), or eta log2 e without centers
+  const T *scale = nullptr;  // sqrt(eta log2 e), or eta log2 e without centers
   // d(value)/dx = value * (slope_offset + slope_factor x)
   const T *slope_factor = nullptr, *slope_offset = nullptr;
   T ratio = T(0), middle = T(0);
@@ -55,7 +55,8 @@ struct DescriptorView {
   T radial_cutoff = T(0), angular_cutoff = T(0);
   ShellView<T> radial, shells;
   WindowView<T> windows;
-  const int *grid_of_function = nullptr;  // (n_angular) place in the grid: a * windows.n + b
+  // (n_angular) place of a function in the grid, a * windows.n + b; null: function f has place f
+  const int *grid_of_function = nullptr;
 };
 
 /// Weights packed in tiles of `row_tile` outputs: [tile][input][row], zero rows at the end.
@@ -72,8 +73,8 @@ template <class T>
 struct NetworkView {
   int n_layers = 0;
   const LayerView<T> *layers = nullptr;
-  int widest = 0;       // largest layer, features included, rounded up to row_tile
-  int n_slopes = 0;     // sum of the layers' widths, each rounded up
+  int widest = 0;    // largest layer, features included, rounded up to row_tile
+  int n_slopes = 0;  // sum of the layers' widths, each rounded up
 };
 
 /// The neighbours of one atom, sorted by species and inside a species by "closer than the angular

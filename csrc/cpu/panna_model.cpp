@@ -163,9 +163,6 @@ void PannaModel<T>::set_mbp(const PannaAngular &angular) {
     windows.push_back(math::mbp_window(angular.theta[b], angular.zeta[b], angular.epsilon));
   }
   set_windows(windows);
-  std::vector<int> grid(static_cast<std::size_t>(descriptor_.n_angular));
-  for (std::size_t f = 0; f < grid.size(); ++f) grid[f] = static_cast<int>(f);
-  descriptor_.grid_of_function = keep(grid);
 }
 
 /// The functions of a bp descriptor usually form a full grid of eta times (zeta, lambda); where they do
@@ -194,7 +191,8 @@ void PannaModel<T>::set_bp(const PannaAngular &angular) {
   descriptor_.shells.slope_offset = keep(slope);
   set_windows(list);
   std::vector<int> grid;
-  for (std::size_t f = 0; f < shell.size(); ++f) grid.push_back(shell[f] * static_cast<int>(windows.size()) + window[f]);
+  for (std::size_t f = 0; f < shell.size(); ++f)
+    grid.push_back(shell[f] * static_cast<int>(windows.size()) + window[f]);
   descriptor_.grid_of_function = keep(grid);
 }
 

@@ -16,7 +16,8 @@ PANNA_HD int rounded_up(int n) { return (n + row_tile - 1) / row_tile * row_tile
 
 /// y[o] = start[o] + sum_i weight[o, i] x[i] for one tile of outputs; start may be null.
 template <class T>
-PANNA_HD void multiply_tile(const T *weight, const T *start, const T *x, int n_in, Pack<T> (&y)[row_tile][block_packs]) {
+PANNA_HD void multiply_tile(const T *weight, const T *start, const T *x, int n_in,
+                            Pack<T> (&y)[row_tile][block_packs]) {
   using V = Pack<T>;
   constexpr int block = block_packs * V::width;
 #pragma GCC unroll 8

@@ -44,8 +44,8 @@ struct TripletFunction {
 /// F^zeta of one triplet and its derivative with respect to the cosine.
 template <class V>
 ValueSlope<V> window_function(const Triplet<V> &triplet, const math::AngularWindow &window) {
-  const ValueSlope<V> sine = math::softened_sine(triplet.cosine, triplet.squared_sine, V(window.softening),
-                                                 math::squared_sine_floor(V(0)));
+  const ValueSlope<V> sine =
+      math::softened_sine(triplet.cosine, triplet.squared_sine, V(window.softening), math::squared_sine_floor(V(0)));
   const V base = V(window.offset) + V(window.along_cosine) * triplet.cosine + V(window.along_sine) * sine.value;
   const V slope = V(window.along_cosine) + V(window.along_sine) * sine.slope;
   // Rounding may leave a base of 0 slightly negative.
@@ -201,7 +201,8 @@ void PannaReference<V>::compute_center(const Neighborhood &atoms, std::int64_t c
   const EnergyGradient<V> network = evaluate(networks_[species], descriptor(neighbors));
   const Gradients gradients = contract(neighbors, network.gradient);
   require(std::isfinite(double(network.energy)),
-          "the energy of atom row " + std::to_string(center) + " is not finite: its surroundings are far outside the training data");
+          "the energy of atom row " + std::to_string(center) +
+              " is not finite: its surroundings are far outside the training data");
   results.add_atomic_energy(center, panna_.reference_energies[species] + double(network.energy));
   for (std::size_t n = 0; n < rows.size(); ++n) {
     const double gradient[3] = {double(gradients[n].x), double(gradients[n].y), double(gradients[n].z)};
@@ -268,8 +269,8 @@ TripletFunction<V> PannaReference<V>::mbp_function(const Neighbor<V> &j, const N
 
 /// 2 [(1 + lambda c) / 2]^zeta exp(-eta (r_j^2 + r_k^2 + r_jk^2)) f(r_j) f(r_k) f(r_jk)
 template <class V>
-TripletFunction<V> PannaReference<V>::bp_function(const Neighbor<V> &j, const Neighbor<V> &k,
-                                                  const Triplet<V> &triplet, int function) const {
+TripletFunction<V> PannaReference<V>::bp_function(const Neighbor<V> &j, const Neighbor<V> &k, const Triplet<V> &triplet,
+                                                  int function) const {
   const V eta = angular_eta_[function];
   const ValueSlope<V> window = window_function(triplet, windows_[function]);
   const math::OppositeSide<V> side = math::opposite_side(j.r, k.r, j.direction, k.direction);
@@ -316,8 +317,8 @@ typename PannaReference<V>::Gradients PannaReference<V>::contract(const Neighbor
 }
 
 template <class V>
-void PannaReference<V>::contract_triplet(const Neighbors &neighbors, const Triplet<V> &triplet,
-                                         const std::vector<V> &g, Gradients &out) const {
+void PannaReference<V>::contract_triplet(const Neighbors &neighbors, const Triplet<V> &triplet, const std::vector<V> &g,
+                                         Gradients &out) const {
   const Neighbor<V> &j = neighbors[triplet.j], &k = neighbors[triplet.k];
   const V *block = g.data() + panna_.angular_offset(j.species, k.species);
   math::TripletSlopes<V> sum{V(0), V(0), V(0)};

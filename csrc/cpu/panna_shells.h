@@ -7,25 +7,14 @@
 
 namespace panna_plus::PANNA_ISA {
 
-/// Stores shell a at x, and its derivative if slopes are wanted (slopes is null otherwise).
-template <class T>
-PANNA_HD void store_shell(const ShellView<T> &shells, int a, Pack<T> x, Pack<T> value, std::size_t stride, T *values,
-                          T *slopes) {
-  value.store(values + a * stride);
-  if (!slopes) return;
-  const Pack<T> slope = Pack<T>(shells.slope_factor[a]) * x + Pack<T>(shells.slope_offset[a]);
-  (value * slope).store(slopes + a * stride);
-}
-
-/// values[a * stride] = factor times the Gaussian a at x; the same for slopes unless null.
-template <class T>
-PANNA_HD void gaussian_shells(const ShellView<T> &shells, Pack<T> x, Pack<T> factor, std::size_t stride, T *values,
-                              T *slopes) {
+/// Calls visit(a, factor times Gaussian a at x) for all a, not in order.
+template <class T, class Visit>
+PANNA_HD void for_each_gaussian(const ShellView<T> &shells, Pack<T> x, Pack<T> factor, Visit visit) {
   using V = Pack<T>;
   if (shells.reach == 0) {
     for (int a = 0; a < shells.n; ++a) {
       const V d = (x - V(shells.center[a])) * V(shells.scale[a]);
-      store_shell(shells, a, x, factor * exp2_nonpositive(-d * d), stride, values, slopes);
+      visit(a, factor * exp2_nonpositive(-d * d));
     }
     return;
   }
@@ -38,28 +27,30 @@ PANNA_HD void gaussian_shells(const ShellView<T> &shells, Pack<T> x, Pack<T> fac
     const int last = anchor + shells.reach < shells.n ? anchor + shells.reach : shells.n - 1;
     const V d = (x - V(shells.center[anchor])) * V(shells.scale[anchor]);
     const V middle = factor * exp2_nonpositive(-d * d);
-    store_shell(shells, anchor, x, middle, stride, values, slopes);
+    visit(anchor, middle);
     V value = middle;
     for (int a = anchor; a < last; ++a) {
       value = value * (q * V(shells.up[a]));
-      store_shell(shells, a + 1, x, value, stride, values, slopes);
+      visit(a + 1, value);
     }
     value = middle;
     for (int a = anchor; a > first; --a) {
       value = value * (inverse_q * V(shells.down[a]));
-      store_shell(shells, a - 1, x, value, stride, values, slopes);
+      visit(a - 1, value);
     }
   }
 }
 
+template <class T, class Visit>
+PANNA_HD void for_each_shell(const ShellView<T> &shells, Pack<T> x, Pack<T> factor, Visit visit) {
+  if (shells.is_gaussian) return for_each_gaussian(shells, x, factor, visit);
+  for (int a = 0; a < shells.n; ++a) visit(a, factor * exp2_nonpositive(-x * Pack<T>(shells.scale[a])));
+}
+
+/// d(shell a)/dx from its value.
 template <class T>
-PANNA_HD void shell_values(const ShellView<T> &shells, Pack<T> x, Pack<T> factor, std::size_t stride, T *values,
-                           T *slopes) {
-  if (shells.is_gaussian) return gaussian_shells(shells, x, factor, stride, values, slopes);
-  for (int a = 0; a < shells.n; ++a) {
-    const Pack<T> value = factor * exp2_nonpositive(-x * Pack<T>(shells.scale[a]));
-    store_shell(shells, a, x, value, stride, values, slopes);
-  }
+PANNA_HD Pack<T> shell_slope(const ShellView<T> &shells, int a, Pack<T> x, Pack<T> value) {
+  return value * (Pack<T>(shells.slope_factor[a]) * x + Pack<T>(shells.slope_offset[a]));
 }
 
 /// powers[k] = base[k]^(whole + fraction - less) with the exponent of window b.

@@ -48,8 +48,8 @@ struct TripletGradient {
 
 /// The same function's gradients with respect to the two edge vectors r_j u and r_k v.
 template <class V>
-PANNA_HD TripletGradient<V> triplet_gradient(TripletSlopes<V> slope, Vector3<V> u, Vector3<V> v,
-                                             V inverse_r_j, V inverse_r_k, V cosine) {
+PANNA_HD TripletGradient<V> triplet_gradient(TripletSlopes<V> slope, Vector3<V> u, Vector3<V> v, V inverse_r_j,
+                                             V inverse_r_k, V cosine) {
   const V turn_j = slope.cosine * inverse_r_j, turn_k = slope.cosine * inverse_r_k;
   return {(slope.r_j - turn_j * cosine) * u + turn_j * v, (slope.r_k - turn_k * cosine) * v + turn_k * u};
 }

@@ -73,16 +73,15 @@ class Parser {
 
  private:
   [[noreturn]] void fail(const std::string &problem) const {
-    const std::string found =
-        at_ < text_.size() ? "found " + quoted(text_[at_]) : std::string("the text ends there");
+    const std::string found = at_ < text_.size() ? "found " + quoted(text_[at_]) : std::string("the text ends there");
     throw Failure(what_ + ", byte " + std::to_string(at_) + ": " + problem + ", " + found);
   }
 
   char peek() const { return at_ < text_.size() ? text_[at_] : '\0'; }
 
   void skip_blanks() {
-    while (at_ < text_.size() && (text_[at_] == ' ' || text_[at_] == '\t' || text_[at_] == '\n' ||
-                                  text_[at_] == '\r')) {
+    while (at_ < text_.size() &&
+           (text_[at_] == ' ' || text_[at_] == '\t' || text_[at_] == '\n' || text_[at_] == '\r')) {
       ++at_;
     }
   }

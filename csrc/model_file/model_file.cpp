@@ -85,7 +85,8 @@ void ModelFile::read_card() {
                                                std::to_string(newest_format) + ": upgrade panna_plus");
   family_ = card_string({"family"});
   const JsonValue &symbols = card({"elements"});
-  if (!symbols.is(Kind::array) || symbols.items.empty()) fail("card key 'elements'", "a list of symbols", symbols.described());
+  if (!symbols.is(Kind::array) || symbols.items.empty())
+    fail("card key 'elements'", "a list of symbols", symbols.described());
   std::set<std::string> seen;
   for (const JsonValue &symbol : symbols.items) {
     if (!symbol.is(Kind::string) || symbol.string.empty() || !seen.insert(symbol.string).second) {
@@ -94,7 +95,8 @@ void ModelFile::read_card() {
     elements_.push_back(symbol.string);
   }
   const JsonValue &cutoff = card({"cutoff"});
-  if (!cutoff.is(Kind::number) || !(cutoff.number > 0.0)) fail("card key 'cutoff'", "a positive number", cutoff.described());
+  if (!cutoff.is(Kind::number) || !(cutoff.number > 0.0))
+    fail("card key 'cutoff'", "a positive number", cutoff.described());
   cutoff_ = cutoff.number;
   const JsonValue &exchanges = card({"n_exchanges"});
   if (!exchanges.is_integer_between(0, 1000)) fail("card key 'n_exchanges'", "a count", exchanges.described());
@@ -157,7 +159,8 @@ std::vector<double> ModelFile::array(const std::string &name, const std::vector<
   std::vector<double> values = arrays_.at(name).values();
   for (std::size_t k = 0; k < values.size(); ++k) {
     if (!std::isfinite(values[k])) {
-      fail("array '" + name + "', value " + std::to_string(k), "a finite number", std::isnan(values[k]) ? "nan" : "inf");
+      fail("array '" + name + "', value " + std::to_string(k), "a finite number",
+           std::isnan(values[k]) ? "nan" : "inf");
     }
   }
   return values;

@@ -54,16 +54,14 @@ Range read_entry(const JsonValue &entry, const std::string &name, const std::str
   const Range range{static_cast<std::uint64_t>(offsets[0]), static_cast<std::uint64_t>(offsets[1]), name};
   const std::uint64_t expected = byte_size(array, who);
   require(range.begin <= range.end && range.end - range.begin == expected,
-          who + ": shape " + shape_text(array.shape) + " of " + array.dtype + " needs " +
-              std::to_string(expected) + " bytes, data_offsets give " + std::to_string(offsets[0]) + " to " +
-              std::to_string(offsets[1]));
+          who + ": shape " + shape_text(array.shape) + " of " + array.dtype + " needs " + std::to_string(expected) +
+              " bytes, data_offsets give " + std::to_string(offsets[0]) + " to " + std::to_string(offsets[1]));
   return range;
 }
 
 void require_seamless(std::vector<Range> ranges, std::uint64_t size, const std::string &what) {
-  std::sort(ranges.begin(), ranges.end(), [](const Range &a, const Range &b) {
-    return a.begin != b.begin ? a.begin < b.begin : a.end < b.end;
-  });
+  std::sort(ranges.begin(), ranges.end(),
+            [](const Range &a, const Range &b) { return a.begin != b.begin ? a.begin < b.begin : a.end < b.end; });
   std::uint64_t position = 0;
   for (const Range &range : ranges) {
     require(range.begin == position, what + ": the array '" + range.name + "' starts at byte " +
@@ -71,15 +69,13 @@ void require_seamless(std::vector<Range> ranges, std::uint64_t size, const std::
                                          std::to_string(position) + " (overlap or hole)");
     position = range.end;
   }
-  require(position == size, what + ": the arrays need " + std::to_string(position) + " bytes of data, found " +
-                                std::to_string(size));
+  require(position == size,
+          what + ": the arrays need " + std::to_string(position) + " bytes of data, found " + std::to_string(size));
 }
 
 }  // namespace
 
-std::int64_t ArrayView::n_values() const {
-  return static_cast<std::int64_t>(bytes.size() / (dtype == "F64" ? 8 : 4));
-}
+std::int64_t ArrayView::n_values() const { return static_cast<std::int64_t>(bytes.size() / (dtype == "F64" ? 8 : 4)); }
 
 std::vector<double> ArrayView::values() const {
   std::vector<double> out(static_cast<std::size_t>(n_values()));
@@ -104,9 +100,8 @@ std::string shape_text(const std::vector<std::int64_t> &shape) {
 std::map<std::string, ArrayView> read_safetensors(std::string_view block, const std::string &what) {
   require(block.size() >= 8, what + ": expected at least 8 bytes, found " + std::to_string(block.size()));
   const std::uint64_t header_size = little_endian_8(block);
-  require(header_size <= block.size() - 8,
-          what + ": the header is said to have " + std::to_string(header_size) + " bytes, the block has " +
-              std::to_string(block.size()));
+  require(header_size <= block.size() - 8, what + ": the header is said to have " + std::to_string(header_size) +
+                                               " bytes, the block has " + std::to_string(block.size()));
   const JsonValue header = parse_json(block.substr(8, header_size), what + ", header");
   require(header.is(JsonValue::Kind::object), what + ": the header must be a JSON object, found " + header.described());
   const std::string_view data = block.substr(8 + header_size);

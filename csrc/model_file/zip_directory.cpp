@@ -24,8 +24,7 @@ std::uint64_t little_endian(std::string_view bytes, std::size_t at, std::size_t 
 
 }  // namespace
 
-ZipDirectory::ZipDirectory(std::string_view archive, std::string what)
-    : archive_(archive), what_(std::move(what)) {
+ZipDirectory::ZipDirectory(std::string_view archive, std::string what) : archive_(archive), what_(std::move(what)) {
   read_members(find_directory());
 }
 
@@ -132,8 +131,7 @@ std::string_view ZipDirectory::stored_bytes(const ZipMember &member) const {
       little_endian(archive_, at, 4) != local_signature) {
     fail(name + "has no local header at byte " + std::to_string(at));
   }
-  const std::uint64_t skipped =
-      local_size + little_endian(archive_, at + 26, 2) + little_endian(archive_, at + 28, 2);
+  const std::uint64_t skipped = local_size + little_endian(archive_, at + 26, 2) + little_endian(archive_, at + 28, 2);
   if (directory_offset_ - at < skipped || directory_offset_ - at - skipped < member.size) {
     fail(name + "runs past the end of the data");
   }

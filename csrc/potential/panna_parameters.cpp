@@ -87,8 +87,8 @@ math::Activation activation_named(const ModelFile &file, const std::string &elem
   for (const auto &[text, activation] : known) {
     if (name.is(JsonValue::Kind::string) && name.string == text) return activation;
   }
-  file.fail("card key 'family_parameters.activations." + element + "'",
-            "gaussian, tanh, silu, relu, lorentz or linear", name.described());
+  file.fail("card key 'family_parameters.activations." + element + "'", "gaussian, tanh, silu, relu, lorentz or linear",
+            name.described());
 }
 
 DenseLayer read_layer(const ModelFile &file, const std::string &folder, int n_in) {
@@ -96,7 +96,8 @@ DenseLayer read_layer(const ModelFile &file, const std::string &folder, int n_in
   layer.n_in = n_in;
   layer.weight = file.array(folder + "weight", {-1, n_in});
   const std::int64_t n_out = file.array_shape(folder + "weight")[0];
-  if (n_out < 1 || n_out > 1000000) file.fail("array '" + folder + "weight'", "1 to 1000000 rows", std::to_string(n_out));
+  if (n_out < 1 || n_out > 1000000)
+    file.fail("array '" + folder + "weight'", "1 to 1000000 rows", std::to_string(n_out));
   layer.n_out = static_cast<int>(n_out);
   layer.bias = file.array(folder + "bias", {n_out});
   return layer;
@@ -167,7 +168,8 @@ void check_sizes(const ModelFile &file, const PannaParameters &panna) {
 }  // namespace
 
 int PannaParameters::n_angular() const {
-  const std::size_t n = descriptor == PannaDescriptor::mbp ? angular.eta.size() * angular.theta.size() : angular.eta.size();
+  const std::size_t n =
+      descriptor == PannaDescriptor::mbp ? angular.eta.size() * angular.theta.size() : angular.eta.size();
   return static_cast<int>(n);
 }
 
@@ -178,9 +180,11 @@ int PannaParameters::angular_offset(int species_a, int species_b) const {
 }
 
 PannaParameters read_panna_parameters(const ModelFile &file) {
-  if (file.n_exchanges() != 0) file.fail("card key 'n_exchanges'", "0 (the family is local)", std::to_string(file.n_exchanges()));
+  if (file.n_exchanges() != 0)
+    file.fail("card key 'n_exchanges'", "0 (the family is local)", std::to_string(file.n_exchanges()));
   PannaParameters panna;
-  if (file.elements().size() > 1000) file.fail("card key 'elements'", "at most 1000", std::to_string(file.elements().size()));
+  if (file.elements().size() > 1000)
+    file.fail("card key 'elements'", "at most 1000", std::to_string(file.elements().size()));
   panna.n_elements = static_cast<int>(file.elements().size());
   read_descriptor(file, panna);
   check_sizes(file, panna);

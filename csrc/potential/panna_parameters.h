@@ -44,9 +44,9 @@ struct PannaParameters {
   PannaRadial radial;
   PannaAngular angular;
   bool subtract_lone_atom = true;
-  std::vector<double> reference_energies;   // (S)
-  std::vector<double> shortest_distances;   // (S, S)
-  std::vector<PannaNetwork> networks;       // one per element
+  std::vector<double> reference_energies;  // (S)
+  std::vector<double> shortest_distances;  // (S, S)
+  std::vector<PannaNetwork> networks;      // one per element
 
   int n_radial() const { return static_cast<int>(radial.eta.size()); }
   /// Angular functions of one species pair.

@@ -37,8 +37,7 @@ class Potential {
 
  protected:
   Potential(const ModelFile &file, const std::string &kernels)
-      : description_{file.family(),    file.elements(),       file.cutoff(),
-                     file.card_text(), file.weights_sha256(), kernels} {}
+      : description_{file.family(), file.elements(), file.cutoff(), file.card_text(), file.weights_sha256(), kernels} {}
 
  private:
   Description description_;

@@ -48,12 +48,8 @@ inline void Results::add_pair(std::int64_t i, std::int64_t j, const double r[3],
   const double full[9] = {-r[0] * gradient[0], -r[1] * gradient[1], -r[2] * gradient[2],
                           -r[0] * gradient[1], -r[0] * gradient[2], -r[1] * gradient[2],
                           -r[1] * gradient[0], -r[2] * gradient[0], -r[2] * gradient[1]};
-  const double symmetric[6] = {full[0],
-                               full[1],
-                               full[2],
-                               0.5 * (full[3] + full[6]),
-                               0.5 * (full[4] + full[7]),
-                               0.5 * (full[5] + full[8])};
+  const double symmetric[6] = {
+      full[0], full[1], full[2], 0.5 * (full[3] + full[6]), 0.5 * (full[4] + full[7]), 0.5 * (full[5] + full[8])};
   for (int a = 0; a < 6; ++a) virial[a] += symmetric[a];
   if (atomic_virials) {
     for (int a = 0; a < 6; ++a) {

@@ -55,9 +55,24 @@ std::string archive_of(const std::vector<std::pair<std::string, std::string>> &m
 
 /// Flips, deletes, repeats or overwrites a few bytes; overwrites prefer numbers that break sizes.
 std::string mutated(std::string bytes, Random &random) {
-  static const std::vector<std::string> poison = {
-      "\xff\xff\xff\xff", std::string("\0\0\0\0", 4), "-1", "1e400", "9999999999", "NaN", "null", "[]", "{}", "\"", "0",
-      std::string("\0\0\xc0\x7f", 4), std::string("\0\0\0\0\0\0\xf0\x7f", 8), "-0", "0.5", "]", "}", ","};
+  static const std::vector<std::string> poison = {"\xff\xff\xff\xff",
+                                                  std::string("\0\0\0\0", 4),
+                                                  "-1",
+                                                  "1e400",
+                                                  "9999999999",
+                                                  "NaN",
+                                                  "null",
+                                                  "[]",
+                                                  "{}",
+                                                  "\"",
+                                                  "0",
+                                                  std::string("\0\0\xc0\x7f", 4),
+                                                  std::string("\0\0\0\0\0\0\xf0\x7f", 8),
+                                                  "-0",
+                                                  "0.5",
+                                                  "]",
+                                                  "}",
+                                                  ","};
   for (std::size_t n = 1 + below(random, 4); n > 0; --n) {
     const std::size_t at = below(random, bytes.size()), length = 1 + below(random, 12);
     switch (below(random, 5)) {

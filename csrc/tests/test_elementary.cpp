@@ -45,37 +45,56 @@ struct Bounds {
 };
 
 void expect(const std::string &what, double found, double bound) {
-  test::check(found <= bound, what + ": error " + std::to_string(found * 1e16) + "e-16 above " +
-                                  std::to_string(bound * 1e16) + "e-16");
+  test::check(found <= bound,
+              what + ": error " + std::to_string(found * 1e16) + "e-16 above " + std::to_string(bound * 1e16) + "e-16");
 }
 
 template <class T>
 void sweep(const Bounds<T> &bound) {
   using V = Pack<T>;
   const std::string name = bound.name;
-  expect(name + " exp2", largest_error<T>(-bound.exp_range * 1.44, 0, [](V x) { return exp2_nonpositive(x); },
-                                          relative([](long double x) { return std::exp2(x); })), bound.exp2);
+  expect(name + " exp2",
+         largest_error<T>(
+             -bound.exp_range * 1.44, 0, [](V x) { return exp2_nonpositive(x); },
+             relative([](long double x) { return std::exp2(x); })),
+         bound.exp2);
   auto exponential = [](long double x) { return std::exp(x); };
-  expect(name + " exp", largest_error<T>(-bound.exp_range, bound.exp_range, [](V x) { return exp(x); },
-                                         relative(exponential)), bound.exp);
-  expect(name + " tanh", largest_error<T>(-60, 60, [](V x) { return tanh(x); },
-                                          absolute([](long double x) { return std::tanh(x); })), bound.tanh);
-  expect(name + " cos", largest_error<T>(0, 3.1415926, [](V x) { return cos_of(x); },
-                                         absolute([](long double x) { return std::cos(x); })), bound.cutoff);
-  expect(name + " sin", largest_error<T>(0, 3.1415926, [](V x) { return sin_of(x); },
-                                         absolute([](long double x) { return std::sin(x); })), bound.cutoff);
-  expect(name + " inverse sqrt", largest_error<T>(1e-7, 40, [](V x) { return inverse_sqrt(x); },
-                                                  relative([](long double x) { return 1 / std::sqrt(x); })),
+  expect(name + " exp",
+         largest_error<T>(
+             -bound.exp_range, bound.exp_range, [](V x) { return exp(x); }, relative(exponential)),
+         bound.exp);
+  expect(name + " tanh",
+         largest_error<T>(
+             -60, 60, [](V x) { return tanh(x); }, absolute([](long double x) { return std::tanh(x); })),
+         bound.tanh);
+  expect(name + " cos",
+         largest_error<T>(
+             0, 3.1415926, [](V x) { return cos_of(x); }, absolute([](long double x) { return std::cos(x); })),
+         bound.cutoff);
+  expect(name + " sin",
+         largest_error<T>(
+             0, 3.1415926, [](V x) { return sin_of(x); }, absolute([](long double x) { return std::sin(x); })),
+         bound.cutoff);
+  expect(name + " inverse sqrt",
+         largest_error<T>(
+             1e-7, 40, [](V x) { return inverse_sqrt(x); }, relative([](long double x) { return 1 / std::sqrt(x); })),
          bound.inverse_sqrt);
-  expect(name + " reciprocal", largest_error<T>(1e-7, 40, [](V x) { return reciprocal(x); },
-                                                relative([](long double x) { return 1 / x; })), bound.reciprocal);
-  expect(name + " log2", largest_error<T>(1e-6, 4, [](V x) { return log2_positive(x); },
-                                          [&](long double x, long double y) {
-                                            return absolute([](long double z) { return std::log2(z); })(x, y) -
-                                                   bound.log2_per_unit * double(std::fabs(std::log2(x)));
-                                          }), bound.log2);
-  expect(name + " fractional power", largest_error<T>(1e-4, 1, [](V x) { return fractional_power(x, V(0.7)); },
-                                                      relative([](long double x) { return std::pow(x, 0.7L); })),
+  expect(name + " reciprocal",
+         largest_error<T>(
+             1e-7, 40, [](V x) { return reciprocal(x); }, relative([](long double x) { return 1 / x; })),
+         bound.reciprocal);
+  expect(name + " log2",
+         largest_error<T>(
+             1e-6, 4, [](V x) { return log2_positive(x); },
+             [&](long double x, long double y) {
+               return absolute([](long double z) { return std::log2(z); })(x, y) -
+                      bound.log2_per_unit * double(std::fabs(std::log2(x)));
+             }),
+         bound.log2);
+  expect(name + " fractional power",
+         largest_error<T>(
+             1e-4, 1, [](V x) { return fractional_power(x, V(0.7)); },
+             relative([](long double x) { return std::pow(x, 0.7L); })),
          bound.power);
 }
 

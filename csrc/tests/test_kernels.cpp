@@ -77,8 +77,8 @@ struct Outcome {
 
 Outcome evaluate(const Potential &potential, const Cluster &cluster, int n_threads, bool with_virials) {
   const std::size_t n = static_cast<std::size_t>(cluster.n_atoms());
-  Outcome out{{}, std::vector<double>(n), std::vector<double>(3 * n), std::vector<double>(6 * n),
-              std::vector<double>(9 * n)};
+  Outcome out{
+      {}, std::vector<double>(n), std::vector<double>(3 * n), std::vector<double>(6 * n), std::vector<double>(9 * n)};
   out.results.atomic_energies = out.energies.data();
   out.results.forces = out.forces.data();
   if (with_virials) {
@@ -106,8 +106,8 @@ double rms(const std::vector<double> &values) {
 
 void compare(const std::string &what, const Outcome &found, const Outcome &expected, double tolerance) {
   auto near = [&](const std::string &part, double difference) {
-    check(difference <= tolerance, what + ", " + part + ": differs by " + std::to_string(difference / tolerance) +
-                                       " of the tolerance");
+    check(difference <= tolerance,
+          what + ", " + part + ": differs by " + std::to_string(difference / tolerance) + " of the tolerance");
   };
   near("atomic energies", largest_difference(found.energies, expected.energies));
   near("forces", largest_difference(found.forces, expected.forces));

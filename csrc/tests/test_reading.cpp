@@ -21,7 +21,8 @@ void test_checksums() {
   const std::string digits = "123456789";
   check(crc32(bytes_of(digits), digits.size()) == 0xcbf43926u, "check value of CRC-32");
   // FIPS 180-4 examples, and lengths around the padding boundaries.
-  check(sha256(bytes_of("abc"), 3) == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad", "sha256(abc)");
+  check(sha256(bytes_of("abc"), 3) == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad",
+        "sha256(abc)");
   check(sha256(nullptr, 0) == "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855", "sha256()");
   const std::string two_blocks = "abcdbcdecdefdefgefghfghighijhijkijkljklmklmnlmnomnopnopq";
   check(sha256(bytes_of(two_blocks), two_blocks.size()) ==
@@ -34,7 +35,9 @@ void test_checksums() {
 
 void test_json_values() {
   const JsonValue value = parse_json(
-      "{\"a\": [1, -2.5e3, 0, true, false, null], \"b\": {\"c\": \"\\u00e5\\ud83d\\ude00\\n\\\"\"}, \"d\": \"\xc3\xa5\"}", "x");
+      "{\"a\": [1, -2.5e3, 0, true, false, null], \"b\": {\"c\": \"\\u00e5\\ud83d\\ude00\\n\\\"\"}, \"d\": "
+      "\"\xc3\xa5\"}",
+      "x");
   const JsonValue &list = *value.find("a");
   check(list.items.size() == 6 && list.items[1].number == -2500.0 && list.items[3].boolean, "list");
   check(value.find("b")->find("c")->string == "\xc3\xa5\xf0\x9f\x98\x80\n\"", "escapes");
@@ -110,7 +113,9 @@ void test_safetensors() {
       {block_of(entry("[2]", "[0]"), 8), "two byte positions"},
       {block_of(entry("[1]", "[0,8]", "I64"), 8), "dtype must be"},
       {block_of("{\"a\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,8]},"
-                "\"b\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[4,12]}}", 12), "overlap or hole"},
+                "\"b\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[4,12]}}",
+                12),
+       "overlap or hole"},
   };
   for (const auto &[text, part] : cases) {
     check_refused("safetensors, " + part, part, [&text = text] { read_safetensors(text, "weights"); });

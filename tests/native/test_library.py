@@ -10,7 +10,9 @@ from panna_plus.native.library import library_path
 
 REGISTERS = {"x86_64_v4": "%zmm", "x86_64_v3": "%ymm", "x86_64_v2": "%xmm", "portable": "%xmm"}
 HOT = [
-    f"{name}<{number}>" for name in ("describe_pair", "contract_pair", "apply_layer") for number in ("float", "double")
+    f"{name}<{number}>"
+    for name in ("chunk_windows", "add_grid", "contract_pack", "apply_layer")
+    for number in ("float", "double")
 ]
 
 

@@ -21,11 +21,11 @@ struct Constants<float> {
   static constexpr float smallest_exponent = -126.0f, largest_exponent = 127.0f;
   static constexpr float ln2_high = 0.693359375f, ln2_low = -2.12194440e-4f;  // their sum is ln 2
   static constexpr float smallest = 1.17549435e-38f;
-  static constexpr float exp2[] = {1.0f,           0.69314720670f,  0.24022650922f, 0.055503272267f,
-                                   0.0096180566785f, 0.0013400428178f, 0.00015461444699f};
-  static constexpr float sine[] = {0.99999999998f, -0.16666666616f, 0.0083333309623f, -0.00019840859633f,
-                                   2.7525189313e-6f, -2.3887769157e-8f};
-  static constexpr float cosine[] = {0.99999999978f,   -0.49999999351f,     0.041666636006f,
+  static constexpr float exp2[] = {
+      1.0f, 0.69314720670f, 0.24022650922f, 0.055503272267f, 0.0096180566785f, 0.0013400428178f, 0.00015461444699f};
+  static constexpr float sine[] = {0.99999999998f,     -0.16666666616f,  0.0083333309623f,
+                                   -0.00019840859633f, 2.7525189313e-6f, -2.3887769157e-8f};
+  static constexpr float cosine[] = {0.99999999978f,    -0.49999999351f,  0.041666636006f,
                                      -0.0013888358287f, 2.4760005730e-5f, -2.6048787104e-7f};
   static constexpr float log2[] = {2.8853900818f, 0.96179667299f, 0.57708366045f, 0.41166778679f, 0.34082789794f};
 };
