@@ -114,7 +114,7 @@ def scripted_bytes(potential: Potential) -> bytes:
     """Return the potential as a TorchScript archive; upstream's notice of deprecation is not the user's concern."""
     buffer = io.BytesIO()
     with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message=".*torch.jit.*", category=DeprecationWarning)
+        warnings.filterwarnings("ignore", message=r".*torch\.jit\.")
         torch.jit.save(torch.jit.script(potential), buffer)
     return buffer.getvalue()
 
@@ -122,7 +122,7 @@ def scripted_bytes(potential: Potential) -> bytes:
 def load_script(path: str | Path) -> torch.jit.ScriptModule:
     """Load the TorchScript part of a file. This executes code from the file: only for files this process wrote."""
     with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message=".*torch.jit.*", category=DeprecationWarning)
+        warnings.filterwarnings("ignore", message=r".*torch\.jit\.")
         return torch.jit.load(str(path), map_location="cpu")
 
 

@@ -101,7 +101,7 @@ def state_of(trainer: Trainer) -> dict[str, Any]:
         "checkpoint_version": CHECKPOINT_VERSION,
         "position": asdict(trainer.position),
         "training_errors": asdict(trainer.training_errors),
-        "best": None if best is None else {"score": best.score, "epoch": best.epoch},
+        "best": None if best is None else {"score": best.score, "epoch": best.epoch, "is_late": best.is_late},
         "history": trainer.history,
         "python_random": random.getstate(),
     }
@@ -208,7 +208,7 @@ def restore(trainer: Trainer, checkpoint: Checkpoint) -> None:
     if state["best"] is not None:
         weights = trainer.averaged.module.state_dict()
         best = {n: t.to(weights[n].device) for n, t in part(checkpoint, "best").items()}
-        trainer.best = Best(state["best"]["score"], state["best"]["epoch"], best)
+        trainer.best = Best(state["best"]["score"], state["best"]["epoch"], best, state["best"]["is_late"])
     restore_random_state(part(checkpoint, "random"), state["python_random"])
 
 

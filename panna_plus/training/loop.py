@@ -18,9 +18,12 @@ from panna_plus.training.config import TrainingConfig
 from panna_plus.training.examples import Example, batches_by_atoms
 from panna_plus.training.loss import errors_of, mean_squares, weighted_sum
 from panna_plus.training.metrics import FACTORS, QUANTITIES, ErrorSums
-from panna_plus.training.schedule import late_weights, learning_rate, loss_weights
+from panna_plus.training.schedule import is_late, late_weights, learning_rate, loss_weights
 
 _COMPONENTS = [0, 4, 8, 5, 2, 1]
+# A later validation counts as the best unless its score is this much above the lowest: a few validation frames cannot
+# rank what differs by less, and the weights of a decayed learning rate are the better ones.
+SCORE_TOLERANCE = 0.05
 
 Record = dict[str, float | int | None]
 
@@ -38,11 +41,20 @@ class Position:
 
 @dataclass
 class Best:
-    """The averaged weights with the lowest validation score."""
+    """The averaged weights that are exported.
+
+    Attributes
+    ----------
+    score : float
+        The lowest validation score so far; weights within `SCORE_TOLERANCE` of it take the place of earlier ones.
+    is_late : bool
+        Whether energies counted more by then; weights of before are no candidates any more.
+    """
 
     score: float
     epoch: int
     state: dict[str, Tensor]
+    is_late: bool
 
 
 @dataclass
@@ -194,12 +206,15 @@ class Trainer:
             self.training_errors.counts[k] += counts[k]
 
     def validate(self) -> Record:
-        """Evaluate the averaged weights, keep them if they are the best so far, and return the record."""
+        """Evaluate the averaged weights, keep them if they are as good as the best so far, and return the record."""
         errors, score = self.validation_errors()
-        is_best = math.isfinite(score) and (self.best is None or score < self.best.score)
+        late = is_late(self.config, self.progress - 1.0 / self.n_steps)  # when the last step was taken
+        rival = self.best if self.best is None or self.best.is_late == late else None
+        is_best = math.isfinite(score) and (rival is None or score <= (1.0 + SCORE_TOLERANCE) * rival.score)
         if is_best:
             state = {name: value.detach().clone() for name, value in self.averaged.module.state_dict().items()}
-            self.best = Best(score, self.position.epoch, state)
+            lowest = score if rival is None else min(score, rival.score)
+            self.best = Best(lowest, self.position.epoch, state, late)
         record = self._record(errors, score, is_best)
         self.history.append(record)
         self.training_errors = SquareSums()

@@ -43,7 +43,9 @@ class BpConfig(Config):
     )
     angular_cutoff: PositiveFloat = Field(5.2, description="Å; also bounds the distance between the two neighbors")
     angular_eta: tuple[PositiveFloat, ...] = Field((0.01, 0.05), min_length=1, description="Å⁻²")
-    angular_zeta: tuple[Annotated[float, Field(ge=1)], ...] = Field((1.0, 2.0, 4.0, 16.0), min_length=1)
+    angular_zeta: tuple[Annotated[float, Field(ge=1)], ...] = Field(
+        (1.0, 2.0, 4.0, 16.0), min_length=1, description="exponents of the angular functions"
+    )
     angular_lambda: tuple[Literal[-1, 1], ...] = Field((1, -1), min_length=1, description="sign of the cosine")
 
 
