@@ -2,10 +2,15 @@
 
 #include <algorithm>
 #include <cmath>
+#include <string>
 #include <vector>
+
+#include "system/failure.h"
 
 namespace panna_plus {
 namespace {
+
+constexpr std::int64_t most_triplets = 100000000;
 
 NeighborTable empty_table(std::size_t capacity, Arena &arena) {
   NeighborTable table;
@@ -114,15 +119,18 @@ Layout assign_slots(NeighborTable &table, int n_species, double angular_cutoff, 
     next_near[s] += is_near;
     next_far[s] += 1 - is_near;
   }
-  int at = 0, pair = 0;
+  std::int64_t at = 0;
+  int pair = 0;
   for (int s = 0; s < n_species; ++s) {
     for (int t = s; t < n_species; ++t, ++pair) {
-      const int a = layout.n_angular[s], b = layout.n_angular[t];
-      layout.triplet_start[pair] = at;
+      const std::int64_t a = layout.n_angular[s], b = layout.n_angular[t];
+      layout.triplet_start[pair] = static_cast<int>(at);
       at += ((s == t ? a * (a - 1) / 2 : a * b) + 3 * lanes - 1) / lanes * lanes;
+      require(at < most_triplets, "an atom has " + std::to_string(table.n) +
+                                      " neighbours inside the cutoff: check the positions and their unit (angstrom)");
     }
   }
-  layout.triplet_start[pair] = at;
+  layout.triplet_start[pair] = static_cast<int>(at);
   return layout;
 }
 

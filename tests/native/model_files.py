@@ -69,7 +69,7 @@ def panna_card(elements: list[str], cutoff: float, activations: list[str], kind:
 
 
 def equispaced(start: float, stop: float, n: int) -> np.ndarray:
-    return start + (stop - start) / n * np.arange(n)
+    return start + (stop - start) / max(n, 1) * np.arange(n)
 
 
 def mbp_arrays(

@@ -84,6 +84,8 @@ def model_paths(tmp_path_factory) -> list[str]:
         "small.pt": random_model(["Si", "O"], small, hidden=(3,)),
         "mbp.pt": random_model(["Si", "O", "H"], mbp_arrays(n_theta=5, zeta=8.5)),
         "bp.pt": random_model(["Si", "O"], bp_arrays(), activation="tanh"),
+        "radial.pt": random_model(["Si", "O"], mbp_arrays(angular=(3.0, 0.5, 0, 1.0)), dtype="float32"),
+        "angular.pt": random_model(["Si", "O"], mbp_arrays(radial=(3.0, 0.5, 0, 1.0)), activation="gaussian"),
         "cusp.pt": random_model(["Si"], mbp_arrays((3.0, 0.5, 9, 16.0), (4.0, 0.5, 3, 0.5), 3, 2.0, 0.0), seed=3),
     }
     return [str(write_model(folder / name, *model)) for name, model in models.items()]

@@ -86,14 +86,24 @@ PANNA_HD Pack<T> where_greater(Pack<T> a, Pack<T> b, Pack<T> yes, Pack<T> no) {
   return a.v > b.v ? yes.v : no.v;
 }
 
+/// Lane l of the result is number Index[l] of a's lanes followed by b's.
+template <int... Index, class T>
+PANNA_HD Pack<T> shuffled(Pack<T> a, Pack<T> b) {
+#if defined(__clang__)
+  return Pack<T>(__builtin_shufflevector(a.v, b.v, Index...));
+#else
+  return Pack<T>(__builtin_shuffle(a.v, b.v, typename Pack<T>::Bits{Index...}));
+#endif
+}
+
 /// Lanes in groups of 2 H: the lower half of each group becomes the sum of a's two halves, the upper
 /// half that of b's. Applied to pairs of packs with H = W/2, W/4, ... 1 it sums W packs across lanes.
 template <int H, class T, int... Lane>
 PANNA_HD Pack<T> folded(Pack<T> a, Pack<T> b, std::integer_sequence<int, Lane...>) {
   constexpr int W = Pack<T>::width;
-  const auto low = __builtin_shufflevector(a.v, b.v, (Lane % (2 * H) < H ? Lane : W + Lane - H)...);
-  const auto high = __builtin_shufflevector(a.v, b.v, (Lane % (2 * H) < H ? Lane + H : W + Lane)...);
-  return Pack<T>(low) + Pack<T>(high);
+  const Pack<T> low = shuffled<(Lane % (2 * H) < H ? Lane : W + Lane - H)...>(a, b);
+  const Pack<T> high = shuffled<(Lane % (2 * H) < H ? Lane + H : W + Lane)...>(a, b);
+  return low + high;
 }
 template <int H, class T>
 PANNA_HD Pack<T> folded(Pack<T> a, Pack<T> b) {
