@@ -4,7 +4,7 @@ Trains (panna-plus train), evaluates (panna-plus evaluate), runs molecular dynam
 ranks), computes crystal properties (ASE), and compares every number with its criterion. Everything goes into the
 folder `demo`; the exit code is 1 if a criterion fails.
 
-The variable DEMO_SCALE sets size and length of the dynamics: 1 (216 atoms, 1 ps NVT, 2 ps NVE), 2 twice of all.
+The variable DEMO_SCALE sets size and length of the dynamics: 1 (1000 atoms, 2 ps NVT, 5 ps NVE), 2 twice of all.
 """
 
 import json

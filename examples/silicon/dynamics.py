@@ -42,7 +42,7 @@ class Protocol:
 
 
 def protocol(text: str = "1") -> Protocol:
-    """Return the dynamics of a scale: 1 means 216 atoms, 1 ps NVT and 2 ps NVE; 2 twice the atoms and the time.
+    """Return the dynamics of a scale: 1 means 1000 atoms, 2 ps NVT and 5 ps NVE; 2 twice the atoms and the time.
 
     Raises
     ------
@@ -55,9 +55,9 @@ def protocol(text: str = "1") -> Protocol:
         scale = math.nan
     if not 0 < scale < math.inf:
         raise ValueError(f"DEMO_SCALE must be a positive number, found '{text}'")
-    cells = max(2, round(3 * scale ** (1 / 3)))
+    cells = max(2, round(5 * scale ** (1 / 3)))
     # Below 2 ps of NVE there would be nothing left after the first picosecond to fit a drift to.
-    return Protocol(cells, max(200, round(PICOSECOND * scale)), 2 * max(PICOSECOND, round(PICOSECOND * scale)))
+    return Protocol(cells, max(200, round(2 * PICOSECOND * scale)), max(2 * PICOSECOND, round(5 * PICOSECOND * scale)))
 
 
 @dataclass(frozen=True)

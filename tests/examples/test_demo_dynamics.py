@@ -41,12 +41,12 @@ def model(tmp_path_factory):
 
 def test_protocol_scales_size_and_time():
     assert (dynamics.protocol().n_atoms, dynamics.protocol().nvt_steps, dynamics.protocol().nve_steps) == (
-        216,
         1000,
         2000,
+        5000,
     )
     larger = dynamics.protocol("8")
-    assert (larger.n_atoms, larger.nve_steps) == (1728, 16000)
+    assert (larger.n_atoms, larger.nve_steps) == (8000, 40000)
     assert dynamics.protocol("0.1").nve_steps * 0.001 > 1.0
 
 
