@@ -55,7 +55,7 @@ def dynamics_rows(results: DynamicsResults) -> list[Row]:
     section = "Dynamics, LAMMPS on two ranks"
     drift, ratio, mismatch = abs(results.drift), results.time_step_ratio, results.force_mismatch
     return [
-        Row(section, "energy drift after 1 ps", f"{drift:.5f} meV/atom/ps", "0", "≤ 0.02", drift <= 0.02),
+        Row(section, "energy drift after 1 ps", f"{drift:.1e} meV/atom/ps", "0", "≤ 0.02", drift <= 0.02),
         Row(section, "energy noise, 2 fs / 1 fs", f"{ratio:.2f}", "4 (Verlet)", "± 0.8", abs(ratio - 4) <= 0.8),
         Row(section, "forces against PyTorch", f"{mismatch:.1e} of largest", "0", "≤ 5e-5", mismatch <= 5e-5),
         Row(section, "mean temperature", f"{results.mean_temperature:.0f} K"),

@@ -194,7 +194,7 @@ def draw_conservation(axes: Axes, story: Story) -> None:
     handles, labels = axes.get_legend_handles_labels()
     axes.legend(handles[::-1], labels[::-1], loc="upper right", ncols=2)
     drift = 1e3 * abs(results.drift)
-    note(axes, f"drift {drift:.2f} µeV/atom/ps\nnoise at 2 fs: {results.time_step_ratio:.2f} times (ideal: 4)")
+    note(axes, f"drift {drift:.2g} µeV/atom/ps\nnoise at 2 fs: {results.time_step_ratio:.2f} times (ideal: 4)")
 
 
 def draw_distribution(axes: Axes, story: Story) -> None:

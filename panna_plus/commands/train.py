@@ -1,6 +1,7 @@
 """`panna-plus train config.yaml`: train, report, export."""
 
 import argparse
+import os
 import signal
 import sys
 import time
@@ -63,8 +64,15 @@ def run(args: argparse.Namespace) -> int:
     display = Display()
     if args.dry_run:
         return dry_run(config, config_path.parent, display)
-    with opened(config_path.parent / config.output, config_path, is_restart, args.overwrite) as directory:
+    with opened(results_folder(config_path, config.output), config_path, is_restart, args.overwrite) as directory:
         return train(config, config_path, directory, is_restart, args.force_resume, display)
+
+
+def results_folder(config_path: Path, output: str) -> Path:
+    """Return the folder of the results as seen from the working directory, without detours such as a/../b."""
+    folder = (config_path.parent / output).resolve()
+    near = os.path.relpath(folder)
+    return folder if near.startswith("..") else Path(near)
 
 
 def started(config: "RunConfig", base_directory: Path, display: "Display") -> "Run":
