@@ -47,7 +47,9 @@ def draw_front(axes: Axes, rows: list[dict[str, Any]]) -> None:
         x, y, color = row["one_core"]["cpu"], row["errors"][1], COLORS[row["kind"]]
         axes.plot(x, y, "o", color=color, markerfacecolor=color if is_same_set else "white", markersize=8)
         label = row["name"] if is_same_set else f"{row['name']}, own test set"
-        axes.annotate(label, (x, y), xytext=(7, 5), textcoords="offset points", fontsize=8)
+        # Below the point for another test set: two of ours may lie side by side.
+        offset = (7, 5) if is_same_set else (7, -13)
+        axes.annotate(label, (x, y), xytext=offset, textcoords="offset points", fontsize=8)
     axes.set_xscale("log")
     axes.set_xlim(1, 1000)
     axes.set_ylim(0, 150)
