@@ -79,8 +79,10 @@ def moved_to(inputs: AnyInputs, device: torch.device | str) -> AnyInputs:
 
 
 def sum_by_index(values: Tensor, index: Tensor, n: int) -> Tensor:
-    """Sum rows of `values` (m, ...) that share an index into (n, ...)."""
-    return torch.zeros((n, *values.shape[1:]), dtype=values.dtype, device=values.device).index_add(0, index, values)
+    """Sum rows of `values` (m, ...) that share an index into (n, ...); also part of exported TorchScript."""
+    # TorchScript knows no starred expression in a list.
+    shape = [n] + list(values.shape[1:])  # noqa: RUF005
+    return torch.zeros(shape, dtype=values.dtype, device=values.device).index_add(0, index, values)
 
 
 def graph_from_atoms(atoms: Atoms, elements: Sequence[str], cutoff: float) -> AtomicGraph:

@@ -149,18 +149,20 @@ class Potential(torch.nn.Module):
 
 def from_pair_gradients(graph: AtomicGraph, atomic_energies: Tensor, gradient: Tensor) -> Prediction:
     """Assemble energies, forces and stress from atomic energies and dE/d(displacement) of every directed pair."""
-    forces = sum_by_index(gradient, graph.centers, graph.n_atoms) - sum_by_index(
-        gradient, graph.neighbors, graph.n_atoms
-    )
     outer = graph.displacements.unsqueeze(2) * gradient.unsqueeze(1)
     strain_gradient = sum_by_index(outer, graph.frames[graph.centers], graph.n_frames)
     return Prediction(
         energies=sum_by_index(atomic_energies, graph.frames, graph.n_frames),
         atomic_energies=atomic_energies,
-        forces=forces,
+        forces=forces_of(gradient, graph.centers, graph.neighbors, graph.n_atoms),
         # Symmetric by rotational invariance; averaged so that rounding does not show.
         stress=stress_of(0.5 * (strain_gradient + strain_gradient.transpose(1, 2)), graph.volumes),
     )
+
+
+def forces_of(gradient: Tensor, centers: Tensor, neighbors: Tensor, n_atoms: int) -> Tensor:
+    """Return forces (n_atoms, 3) from the gradient of the energy for each pair (n_pairs, 3), center to neighbor."""
+    return sum_by_index(gradient, centers, n_atoms) - sum_by_index(gradient, neighbors, n_atoms)
 
 
 def stress_of(strain_gradient: Tensor, volumes: Tensor) -> Tensor:

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from panna_plus.families.panna.config import BpConfig, MbpConfig
+from panna_plus.graph import sum_by_index
 from panna_plus.layers.cutoff import cosine_cutoff
 
 
@@ -54,14 +55,14 @@ class Descriptor(torch.nn.Module):
         r = torch.linalg.vector_norm(displacements, dim=1)
         neighbor_species = species[neighbors]
         slot = centers * self.n_elements + neighbor_species
-        radial = sum_rows(self.radial(r), slot, n_atoms * self.n_elements)
+        radial = sum_by_index(self.radial(r), slot, n_atoms * self.n_elements)
 
         edge = torch.nonzero(r < self.angular_cutoff).flatten()
         r, d, centers, neighbor_species = r[edge], displacements[edge], centers[edge], neighbor_species[edge]
         a, b = neighbor_pairs(centers)
         c = (d[a] * d[b]).sum(dim=1) / (r[a] * r[b])
         slot = centers[a] * self.n_blocks + self.blocks[neighbor_species[a], neighbor_species[b]]
-        angular = sum_rows(self.angular(r[a], r[b], c), slot, n_atoms * self.n_blocks)
+        angular = sum_by_index(self.angular(r[a], r[b], c), slot, n_atoms * self.n_blocks)
         # Widths in full: -1 is ambiguous without atoms.
         radial = radial.view(n_atoms, self.n_elements * self.n_radial)
         return torch.cat([radial, angular.view(n_atoms, self.n_blocks * self.n_angular)], dim=1)
@@ -141,12 +142,6 @@ def gaussians(x: Tensor, eta: Tensor, centers: Tensor) -> Tensor:
     """Return exp(-eta (x - center)²), (n, n_centers)."""
     shifted = x.unsqueeze(1) - centers
     return torch.exp(-eta * shifted * shifted)
-
-
-def sum_rows(values: Tensor, slot: Tensor, n_slots: int) -> Tensor:
-    """Sum the rows of `values` (n, k) that share a slot into (n_slots, k)."""
-    sums = torch.zeros([n_slots, values.shape[1]], dtype=values.dtype, device=values.device)
-    return sums.index_add(0, slot, values)
 
 
 def neighbor_pairs(centers: Tensor) -> tuple[Tensor, Tensor]:

@@ -15,8 +15,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from panna_plus.families.panna.descriptors import Descriptor, neighbor_pairs, sum_rows
-from panna_plus.graph import AtomicGraph, moved_to, offsets
+from panna_plus.families.panna.descriptors import Descriptor, neighbor_pairs
+from panna_plus.graph import AtomicGraph, moved_to, offsets, sum_by_index
 
 
 @dataclass(frozen=True)
@@ -142,7 +142,7 @@ def angular_edge_jacobian(descriptor: Descriptor, graph: AtomicGraph, r: Tensor,
     for this, other, along in ((a, b, along_a), (b, a, along_b)):
         cosine_gradient = (unit[other] - c.unsqueeze(1) * unit[this]) / r[this].unsqueeze(1)
         gradient = along.unsqueeze(2) * unit[this].unsqueeze(1) + along_c.unsqueeze(2) * cosine_gradient.unsqueeze(1)
-        total += sum_rows(gradient.flatten(1), this * descriptor.n_elements + species[other], n_slots)
+        total += sum_by_index(gradient.flatten(1), this * descriptor.n_elements + species[other], n_slots)
     return total.view(r.shape[0], descriptor.n_elements * descriptor.n_angular, 3)
 
 
@@ -160,7 +160,7 @@ def merged_images(graph: AtomicGraph, per_edge: Tensor) -> tuple[Tensor, Tensor,
     distinct = graph.centers != graph.neighbors
     key = (graph.centers * graph.n_atoms + graph.neighbors)[distinct]
     pairs, slot = torch.unique(key, return_inverse=True)
-    merged = sum_rows(per_edge[distinct].flatten(1), slot, pairs.shape[0])
+    merged = sum_by_index(per_edge[distinct].flatten(1), slot, pairs.shape[0])
     return pairs // graph.n_atoms, pairs % graph.n_atoms, merged.view(-1, *per_edge.shape[1:])
 
 
@@ -175,6 +175,6 @@ def strain_jacobian(graph: AtomicGraph, per_edge: Tensor, touched: Tensor, n_fea
         outer = 0.5 * (
             d[:, None, rows] * jacobian[:, :, columns] + d[:, None, columns] * jacobian[:, :, rows]
         )  # symmetrised: a rotation changes no feature
-        sums = sum_rows(outer.flatten(1), graph.centers[edge], graph.n_atoms)
+        sums = sum_by_index(outer.flatten(1), graph.centers[edge], graph.n_atoms)
         full[:, of_this_element] += sums.view(graph.n_atoms, len(of_this_element), 6)
     return full

@@ -12,7 +12,7 @@ from panna_plus.families.panna.descriptors import DESCRIPTORS, Descriptor, descr
 from panna_plus.families.panna.jacobian import DescriptorInputs, descriptor_inputs
 from panna_plus.graph import AtomicGraph, sum_by_index
 from panna_plus.layers.perceptron import DenseLayer, random_perceptron
-from panna_plus.potential import Potential, Prediction, detached, stress_of
+from panna_plus.potential import Potential, Prediction, detached, forces_of, stress_of
 
 LONE_ATOM = ("reference", "network")
 
@@ -149,16 +149,13 @@ def from_feature_gradients(inputs: DescriptorInputs, atomic_energies: Tensor, gr
     touched = inputs.touched[inputs.species[inputs.neighbors]]
     seen = gradient.flatten()[inputs.centers.unsqueeze(1) * n_features + touched]
     pair_gradient = torch.bmm(seen.unsqueeze(1), inputs.jacobian).squeeze(1).to(torch.float64)
-    forces = sum_by_index(pair_gradient, inputs.centers, inputs.n_atoms) - sum_by_index(
-        pair_gradient, inputs.neighbors, inputs.n_atoms
-    )
     of_atoms = torch.bmm(gradient[inputs.strained].unsqueeze(1), inputs.strain_jacobian).squeeze(1).to(torch.float64)
     strain_gradient = sum_by_index(of_atoms, inputs.frames[inputs.strained], inputs.n_frames)
     full = strain_gradient[:, [0, 5, 4, 5, 1, 3, 4, 3, 2]].view(-1, 3, 3)
     return Prediction(
         energies=sum_by_index(atomic_energies, inputs.frames, inputs.n_frames),
         atomic_energies=atomic_energies,
-        forces=forces,
+        forces=forces_of(pair_gradient, inputs.centers, inputs.neighbors, inputs.n_atoms),
         stress=stress_of(full, inputs.volumes),
     )
 
