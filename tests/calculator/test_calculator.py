@@ -11,25 +11,7 @@ from panna_plus.calculator.torch_backend import torch_device
 from panna_plus.errors import ConfigError, DataError, ModelFileError, NumericalError
 from panna_plus.families import load_potential
 from tests.geometries import cluster, crystal, predict
-from tests.small_model import ELEMENTS, REFERENCE_ENERGIES, exported_small_model, moving, with_calculator
-
-
-@pytest.fixture(scope="module")
-def model(tmp_path_factory):
-    """Path of the small model, exported."""
-    return exported_small_model(tmp_path_factory.mktemp("model") / "model.pt")
-
-
-@pytest.fixture(params=["native", "torch"])
-def backend(request):
-    """Everything holds on the native engine and on PyTorch."""
-    return request.param
-
-
-@pytest.fixture
-def calculator(model, backend):
-    return PannaPlusCalculator(model, device="cpu", backend=backend)
-
+from tests.small_model import ELEMENTS, REFERENCE_ENERGIES, moving, with_calculator
 
 # Results
 

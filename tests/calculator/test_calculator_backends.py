@@ -17,16 +17,10 @@ from panna_plus.calculator import ase_calculator
 from panna_plus.errors import ConfigError, ModelFileError
 from tests.geometries import chain, cluster, crystal
 from tests.native.model_files import bp_arrays, mbp_arrays, random_model, write_model
-from tests.small_model import ELEMENTS, exported_small_model, moving, small_potential, with_calculator
+from tests.small_model import ELEMENTS, moving, small_potential, with_calculator
 
 SMALL_CELL = [[1.9, 0.1, 0.0], [0.3, 2.1, 0.0], [0.0, 0.5, 2.3]]
 LARGE_TRICLINIC = np.array([[9.1, 0.4, -0.7], [2.6, 9.8, 0.9], [-3.1, 1.8, 10.3]])
-
-
-@pytest.fixture(scope="module")
-def model(tmp_path_factory):
-    """Path of the small model, exported."""
-    return exported_small_model(tmp_path_factory.mktemp("model") / "model.pt")
 
 
 @pytest.fixture(scope="module", params=["mbp", "bp"])

@@ -34,30 +34,11 @@ from tests.geometries import graph_of as graph_of_all
 from tests.small_model import (
     ELEMENTS,
     dimer,
-    exported_small_model,
     guarded_potential,
     moving,
     small_potential,
     with_calculator,
 )
-
-
-@pytest.fixture(scope="module")
-def model(tmp_path_factory):
-    """Path of the small model, exported."""
-    return exported_small_model(tmp_path_factory.mktemp("model") / "model.pt")
-
-
-@pytest.fixture(params=["native", "torch"])
-def backend(request):
-    """Everything holds on the native engine and on PyTorch."""
-    return request.param
-
-
-@pytest.fixture
-def calculator(model, backend):
-    return PannaPlusCalculator(model, device="cpu", backend=backend)
-
 
 # Skin
 
