@@ -29,9 +29,15 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("model", type=Path)
     parser.add_argument("--nep", type=Path, help="a NEP model of silicon")
-    parser.add_argument("--cells", type=int, nargs="+", default=[2, 5], help="cubic cells of 8 atoms along each side")
+    parser.add_argument("--cells", type=int, nargs="+", default=[3, 5], help="cubic cells of 8 atoms along each side")
     arguments = parser.parse_args()
-    calculators: dict[str, Calculator] = {"panna_plus": PannaPlusCalculator(arguments.model)}
+    calculators: dict[str, Calculator] = {
+        f"panna_plus {backend} {dtype}": PannaPlusCalculator(
+            arguments.model, dtype=dtype, device="cpu", backend=backend
+        )
+        for backend in ("native", "torch")
+        for dtype in ("float32", "float64")
+    }
     skipped = {}
     try:
         calculators["NEP"] = nep_calculator(arguments.nep)
@@ -43,7 +49,7 @@ def main() -> int:
         atoms.rattle(0.1, seed=0)
         for name, calculator in calculators.items():
             rows.append({"name": name, "atoms": len(atoms), "microseconds_per_atom": time_of(atoms, calculator)})
-            print(f"{name:12s} {len(atoms):6d} atoms: {rows[-1]['microseconds_per_atom']:8.2f} µs per atom")
+            print(f"{name:25s} {len(atoms):6d} atoms: {rows[-1]['microseconds_per_atom']:8.2f} µs per atom")
     for name, reason in skipped.items():
         print(f"not run: {name}: {reason}")
     print(f"written: {write_result('speed_ase_calculator', {'rows': rows, 'skipped': skipped})}")
