@@ -108,7 +108,7 @@ def read_labelled(paths: Sequence[str], keys: "LabelKeys") -> tuple[list["Atoms"
 def check_elements(frames: Sequence["Frame"], elements: Sequence[str]) -> None:
     """Name the first frame with an element that the model does not know."""
     for frame in frames:
-        unknown = sorted(set(frame.atoms.get_chemical_symbols()) - set(elements))
+        unknown = frame.unknown_elements(elements)
         require(
             not unknown,
             DataError,

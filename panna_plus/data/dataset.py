@@ -167,7 +167,7 @@ def _split_or_read(
 def _refuse_new_elements(splits: Mapping[str, Sequence[Frame]], elements: Sequence[str]) -> None:
     for name, frames in splits.items():
         for frame in frames:
-            unknown = sorted(set(frame.atoms.get_chemical_symbols()) - set(elements))
+            unknown = frame.unknown_elements(elements)
             require(
                 not unknown,
                 DataError,

@@ -1,6 +1,6 @@
 """One labelled structure."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -54,6 +54,10 @@ class Frame:
     def is_isolated_atom(self) -> bool:
         """Whether the frame gives a reference energy: one atom, marked IsolatedAtom or not periodic."""
         return len(self) == 1 and (is_marked_isolated(self.config_type) or not self.atoms.pbc.any())
+
+    def unknown_elements(self, elements: Sequence[str]) -> list[str]:
+        """Return the symbols of the frame that are not among `elements`, sorted."""
+        return sorted(set(self.atoms.get_chemical_symbols()) - set(elements))
 
 
 def is_marked_isolated(config_type: str) -> bool:
