@@ -1,11 +1,11 @@
 #include "c_api/panna_plus.h"
 
-#include <exception>
 #include <memory>
-#include <new>
 #include <string>
 #include <vector>
 
+#include "c_api/guarded.h"
+#include "c_api/precision.h"
 #include "cpu/families.h"
 #include "model_file/model_file.h"
 #include "potential/registry.h"
@@ -18,36 +18,15 @@ struct PannaPlusModel {
 
 namespace {
 
+using panna_plus::guarded;
 using panna_plus::require;
-
-thread_local std::string last_error = "no error";
-
-/// Runs `body`; turns whatever it throws into the return value and text of the interface.
-template <class Body>
-int guarded(Body body) {
-  try {
-    body();
-    return 0;
-  } catch (const std::bad_alloc &) {
-    last_error = "out of memory";
-  } catch (const std::exception &error) {
-    last_error = error.what();
-  } catch (...) {
-    last_error = "unknown error";
-  }
-  return 1;
-}
 
 std::unique_ptr<PannaPlusModel> open_model(const char *path, PannaPlusPrecision precision, const char *kernels) {
   require(path != nullptr, "panna_plus_open: path must not be NULL");
-  require(precision == PANNA_PLUS_MIXED || precision == PANNA_PLUS_DOUBLE,
-          "panna_plus_open: precision must be PANNA_PLUS_MIXED or PANNA_PLUS_DOUBLE, got " +
-              std::to_string(static_cast<int>(precision)));
+  const panna_plus::Precision chosen = panna_plus::precision_of(precision, "panna_plus_open");
   auto model = std::make_unique<PannaPlusModel>();
-  model->potential = panna_plus::build_potential(
-      panna_plus::cpu_families(), panna_plus::ModelFile::read(path),
-      precision == PANNA_PLUS_MIXED ? panna_plus::Precision::mixed : panna_plus::Precision::double_,
-      kernels ? kernels : "");
+  model->potential = panna_plus::build_potential(panna_plus::cpu_families(), panna_plus::ModelFile::read(path), chosen,
+                                                 kernels ? kernels : "");
   for (const std::string &symbol : model->potential->description().elements) {
     model->elements.push_back(symbol.c_str());
   }
@@ -129,6 +108,6 @@ int64_t panna_plus_memory_usage(const PannaPlusModel *model) {
 
 void panna_plus_close(PannaPlusModel *model) { delete model; }
 
-const char *panna_plus_last_error(void) { return last_error.c_str(); }
+const char *panna_plus_last_error(void) { return panna_plus::last_error.c_str(); }
 
 }  // extern "C"

@@ -11,7 +11,7 @@
  * Every function that can fail returns 0 on success and 1 on failure; panna_plus_last_error() then
  * holds the reason. No C++ exception leaves this interface. A model is immutable once opened;
  * panna_plus_compute may run in several threads at once, each with its own workspace (the calling
- * thread's), so one model serves them all.
+ * thread's), so one model serves them all. The same holds for descriptors and their three functions.
  */
 #ifndef PANNA_PLUS_H
 #define PANNA_PLUS_H
@@ -29,9 +29,10 @@ extern "C" {
 #endif
 
 /* Changes whenever a struct or a function below changes; compare with panna_plus_abi_version(). */
-#define PANNA_PLUS_ABI_VERSION 3
+#define PANNA_PLUS_ABI_VERSION 4
 
 typedef struct PannaPlusModel PannaPlusModel;
+typedef struct PannaPlusDescriptor PannaPlusDescriptor;
 
 typedef enum {
   PANNA_PLUS_MIXED = 0, /* positions, displacements and sums in double, arithmetic between in float */
@@ -82,9 +83,28 @@ typedef struct {
   int64_t closest_neighbor;
 } PannaPlusResults;
 
+/* A named array of parameters. */
+typedef struct {
+  const char *name;     /* as in model files, for example "descriptor/radial/eta" */
+  int64_t n;
+  const double *values; /* (n) */
+} PannaPlusArray;
+
+/* Directed pairs sorted by their centre. Zero-initialise it: fields may be added. Pairs beyond the cutoff
+ * are legal and contribute 0. */
+typedef struct {
+  int64_t n_centers;
+  int64_t n_pairs;
+  const double *displacements;    /* (n_pairs, 3), angstrom, from the centre to the neighbour */
+  const int64_t *row_start;       /* (n_centers + 1): where the pairs of a centre begin; ends with n_pairs */
+  const int32_t *species;         /* (n_pairs) of the neighbours, 0 to n_elements - 1; or NULL, and instead */
+  const int64_t *long_species;    /* (n_pairs) the same as wider numbers */
+} PannaPlusPairs;
+
 PANNA_PLUS_API int32_t panna_plus_abi_version(void);
 
-/* Read a model file. Nothing in the file is executed. */
+/* Read a model file. Nothing in the file is executed, except by libpanna_plus_torchscript.so, which has this
+ * interface as well and evaluates a model by running the program in its file. */
 PANNA_PLUS_API int panna_plus_open(const char *path, PannaPlusPrecision precision, PannaPlusModel **model);
 /* The same with a choice of implementation: "reference" (plain loops, for tests) or an instruction set,
  * "x86-64-v4", "x86-64-v3", "x86-64-v2" or "portable"; NULL or "": the fastest that the processor runs. */
@@ -96,6 +116,28 @@ PANNA_PLUS_API int panna_plus_compute(const PannaPlusModel *model, const PannaPl
 /* Bytes held by the model. */
 PANNA_PLUS_API int64_t panna_plus_memory_usage(const PannaPlusModel *model);
 PANNA_PLUS_API void panna_plus_close(PannaPlusModel *model);
+
+/* The symmetry functions of a panna model alone, for training: `kind` is "mbp" or "bp", `arrays` are those of
+ * the descriptor in a model file, `kernels` an instruction set as in panna_plus_open_with. */
+PANNA_PLUS_API int panna_plus_descriptor_open(const char *kind, int32_t n_elements, const PannaPlusArray *arrays,
+                                              int32_t n_arrays, PannaPlusPrecision precision, const char *kernels,
+                                              PannaPlusDescriptor **descriptor);
+/* F, the number of features of an atom. */
+PANNA_PLUS_API int64_t panna_plus_descriptor_n_features(const PannaPlusDescriptor *descriptor);
+/* The three functions work on centres first_center ... last_center - 1 and set (not add) what belongs to them.
+ * Arrays are those of all centres and pairs, so that several threads may share the work by centres.
+ *   forward:  features (n_centers, F) = G
+ *   backward: gradients (n_pairs, 3) = sum_f g_f dG_f/dr, with g (n_centers, F)
+ *   tangent:  features (n_centers, F) = sum_pairs dG/dr . v, with v (n_pairs, 3) */
+PANNA_PLUS_API int panna_plus_descriptor_forward(const PannaPlusDescriptor *descriptor, const PannaPlusPairs *pairs,
+                                                 int64_t first_center, int64_t last_center, double *features);
+PANNA_PLUS_API int panna_plus_descriptor_backward(const PannaPlusDescriptor *descriptor, const PannaPlusPairs *pairs,
+                                                  int64_t first_center, int64_t last_center, const double *g,
+                                                  double *gradients);
+PANNA_PLUS_API int panna_plus_descriptor_tangent(const PannaPlusDescriptor *descriptor, const PannaPlusPairs *pairs,
+                                                 int64_t first_center, int64_t last_center, const double *v,
+                                                 double *features);
+PANNA_PLUS_API void panna_plus_descriptor_close(PannaPlusDescriptor *descriptor);
 
 /* Reason of the calling thread's last failure; never NULL. */
 PANNA_PLUS_API const char *panna_plus_last_error(void);

@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "math/vector3.h"
 #include "system/failure.h"
 
 namespace panna_plus {
@@ -24,23 +25,66 @@ NeighborTable empty_table(std::size_t capacity, Arena &arena) {
   return table;
 }
 
-/// Lists the rows closer than the cutoff in `near`, uncounted atoms included. Every one is written and kept
-/// or not by advancing the end: a branch would be mispredicted for every third of them.
-int near_rows(const Neighborhood &atoms, std::int64_t center, double squared_cutoff, std::int32_t *near,
-              bool &is_valid) {
+/// The neighbours of one centre as a Neighborhood lists them; a row is one of its positions.
+struct ListedAtoms {
+  const Neighborhood &atoms;
+  std::int64_t center;
+  const PairLimits &limits;
   const std::int32_t *list = atoms.neighbors[center];
-  const double *x_i = atoms.positions + 3 * center;
-  const double xi = x_i[0], yi = x_i[1], zi = x_i[2];
+  math::Vector3<double> origin = position(center);
+
+  std::int32_t size() const { return std::max(atoms.n_neighbors[center], 0); }
+  std::int32_t row(std::int32_t k) const { return list[k] & atoms.neighbor_mask; }
+  bool exists(std::int32_t row) const { return row >= 0 && row < atoms.n_atoms; }
+  std::int32_t species(std::int32_t row) const { return atoms.species[row]; }
+  math::Vector3<double> displacement(std::int32_t row) const { return position(row) - origin; }
+
+  /// The careful loop says what is wrong, and finds nothing if only atoms that do not count are affected.
+  void check_carefully() const {
+    std::vector<NeighborRow> rows;
+    ClosestPair ignored;
+    gather_neighbors(atoms, center, limits, rows, ignored);
+  }
+
+ private:
+  math::Vector3<double> position(std::int64_t atom) const {
+    const double *x = atoms.positions + 3 * atom;
+    return {x[0], x[1], x[2]};
+  }
+};
+
+/// The same for lists of displacements; a row is one of the centre's pairs.
+struct ListedPairs {
+  const PairLists &pairs;
+  std::int64_t center;
+  std::int64_t begin = pairs.row_start[center];
+
+  std::int32_t size() const { return static_cast<std::int32_t>(pairs.n_neighbors(center)); }
+  std::int32_t row(std::int32_t k) const { return k; }
+  bool exists(std::int32_t) const { return true; }
+  std::int32_t species(std::int32_t row) const { return static_cast<std::int32_t>(pairs.species_of(begin + row)); }
+  math::Vector3<double> displacement(std::int32_t row) const {
+    const double *r = pairs.displacements + 3 * (begin + row);
+    return {r[0], r[1], r[2]};
+  }
+  void check_carefully() const { check_displacements(pairs, center); }
+};
+
+/// Lists the rows closer than the cutoff in `near`, uncounted atoms included. Every one is written and kept
+/// or not by advancing the end: a branch would be mispredicted for every third of them. (Rows by value: no store can
+/// change them, they stay in registers.)
+template <class Rows>
+int near_rows(Rows rows, double squared_cutoff, std::int32_t *near, bool &is_valid) {
   int kept = 0, is_wrong = 0;
-  for (int k = 0; k < atoms.n_neighbors[center]; ++k) {
-    const std::int32_t j = list[k] & atoms.neighbor_mask;
-    if (j < 0 || j >= atoms.n_atoms) {
+  for (std::int32_t k = 0, size = rows.size(); k < size; ++k) {
+    const std::int32_t row = rows.row(k);
+    if (!rows.exists(row)) {
       is_valid = false;
       return kept;
     }
-    const double *x_j = atoms.positions + 3 * std::int64_t(j);
-    const double x = x_j[0] - xi, y = x_j[1] - yi, z = x_j[2] - zi, squared = x * x + y * y + z * z;
-    near[kept] = j;
+    const math::Vector3<double> r = rows.displacement(row);
+    const double squared = math::dot(r, r);
+    near[kept] = row;
     kept += squared < squared_cutoff;
     // Coincident atoms, NaN, infinity.
     is_wrong |= int(!(squared >= 1e-16)) | int(!(squared <= 1e300));
@@ -49,35 +93,34 @@ int near_rows(const Neighborhood &atoms, std::int64_t center, double squared_cut
   return kept;
 }
 
-/// Neighbours closer than the cutoff.
-NeighborTable gather(const Neighborhood &atoms, std::int64_t center, const PairLimits &limits, Arena &arena) {
-  const std::size_t capacity = static_cast<std::size_t>(std::max(atoms.n_neighbors[center], 0)) + 1;
-  bool is_valid = true;
-  std::int32_t *const near = arena.take<std::int32_t>(capacity);
-  const int n_near = near_rows(atoms, center, limits.cutoff * limits.cutoff, near, is_valid);
-  NeighborTable table = empty_table(static_cast<std::size_t>(n_near) + 1, arena);
-  const double *x_i = atoms.positions + 3 * center;
+/// Copies the rows that are near to the table, but for uncounted atoms.
+template <class Rows>
+void fill(NeighborTable &table, Rows rows, const std::int32_t *near, int n_near, int n_elements, bool &is_valid) {
   int kept = 0;
   for (int k = 0; k < n_near; ++k) {
-    const double *x_j = atoms.positions + 3 * std::int64_t(near[k]);
-    const double x = x_j[0] - x_i[0], y = x_j[1] - x_i[1], z = x_j[2] - x_i[2];
-    const std::int32_t species = atoms.species[near[k]];
-    table.x[kept] = x;
-    table.y[kept] = y;
-    table.z[kept] = z;
-    table.squared[kept] = x * x + y * y + z * z;
+    const math::Vector3<double> r = rows.displacement(near[k]);
+    const std::int32_t species = rows.species(near[k]);
+    table.x[kept] = r.x;
+    table.y[kept] = r.y;
+    table.z[kept] = r.z;
+    table.squared[kept] = math::dot(r, r);
     table.atom[kept] = near[k];
     table.species[kept] = species;
-    is_valid &= species >= -1 && species < limits.n_elements;
+    is_valid &= species >= -1 && species < n_elements;
     kept += species >= 0;
   }
   table.n = kept;
-  if (!is_valid) {
-    // The careful loop says what is wrong, and finds nothing if only atoms that do not count are affected.
-    std::vector<NeighborRow> rows;
-    ClosestPair ignored;
-    gather_neighbors(atoms, center, limits, rows, ignored);
-  }
+}
+
+/// Neighbours closer than the cutoff.
+template <class Rows>
+NeighborTable gather(const Rows &rows, double cutoff, int n_elements, Arena &arena) {
+  bool is_valid = true;
+  std::int32_t *const near = arena.take<std::int32_t>(static_cast<std::size_t>(rows.size()) + 1);
+  const int n_near = near_rows(rows, cutoff * cutoff, near, is_valid);
+  NeighborTable table = empty_table(static_cast<std::size_t>(n_near) + 1, arena);
+  fill(table, rows, near, n_near, n_elements, is_valid);
+  if (!is_valid) rows.check_carefully();
   return table;
 }
 
@@ -95,7 +138,7 @@ struct Layout {
 };
 
 /// Counts neighbours by species and gives each its slot: angular ones first in every species.
-Layout assign_slots(NeighborTable &table, int n_species, double angular_cutoff, int lanes, Arena &arena) {
+Layout assign_slots(const NeighborTable &table, int n_species, double angular_cutoff, int lanes, Arena &arena) {
   const std::size_t n = static_cast<std::size_t>(n_species);
   Layout layout{arena.take<int>(n + 1), arena.take<int>(n), arena.take<int>(n), arena.take<int>(n * (n + 1) / 2 + 1)};
   int *const next_near = arena.take<int>(n), *const next_far = arena.take<int>(n);
@@ -135,6 +178,16 @@ Layout assign_slots(NeighborTable &table, int n_species, double angular_cutoff, 
 }
 
 template <class T>
+std::size_t n_slots(const AtomView<T> &view, const DescriptorView<T> &descriptor) {
+  return static_cast<std::size_t>(view.start[descriptor.n_species]);
+}
+
+template <class T>
+std::size_t n_triplets(const AtomView<T> &view, const DescriptorView<T> &descriptor) {
+  return static_cast<std::size_t>(view.triplet_start[descriptor.n_species * (descriptor.n_species + 1) / 2]);
+}
+
+template <class T>
 void take_arrays(AtomView<T> &view, std::size_t n_slots, std::size_t n_triplets, Arena &arena) {
   T **const slots[] = {&view.x,
                        &view.y,
@@ -153,37 +206,48 @@ void take_arrays(AtomView<T> &view, std::size_t n_slots, std::size_t n_triplets,
   for (T **array : triplets) *array = arena.take<T>(n_triplets);
 }
 
+/// Fills the slots with the neighbours' displacements, the rest of them with padding.
+template <class T>
+AtomView<T> sorted_view(const NeighborTable &table, double cutoff, const DescriptorView<T> &descriptor, int lanes,
+                        Arena &arena) {
+  const Layout layout = assign_slots(table, descriptor.n_species, double(descriptor.angular_cutoff), lanes, arena);
+  AtomView<T> view;
+  view.start = layout.start;
+  view.n_total = layout.n_total;
+  view.n_angular = layout.n_angular;
+  view.triplet_start = layout.triplet_start;
+  take_arrays(view, n_slots(view, descriptor), n_triplets(view, descriptor), arena);
+  for (int k = 0; k < table.n; ++k) {
+    const int slot = table.slot[k];
+    view.x[slot] = T(table.x[k]);
+    view.y[slot] = T(table.y[k]);
+    view.z[slot] = T(table.z[k]);
+  }
+  for (int s = 0; s < descriptor.n_species; ++s) {
+    for (int slot = layout.start[s] + layout.n_total[s]; slot < layout.start[s + 1]; ++slot) {
+      view.x[slot] = T(2.0 * cutoff);
+      view.y[slot] = view.z[slot] = T(0);
+    }
+  }
+  return view;
+}
+
 }  // namespace
 
 template <class T>
 PannaAtom<T> sorted_atom(const Neighborhood &atoms, std::int64_t center, const PairLimits &limits,
                          const DescriptorView<T> &descriptor, int lanes, Arena &arena, ClosestPair &closest) {
-  PannaAtom<T> atom;
-  atom.center = center;
-  atom.table = gather(atoms, center, limits, arena);
-  measure_closest(atom.table, center,
-                  limits.shortest_distances + std::int64_t(atoms.species[center]) * limits.n_elements, closest);
-  const Layout layout = assign_slots(atom.table, descriptor.n_species, double(descriptor.angular_cutoff), lanes, arena);
-  atom.view.start = layout.start;
-  atom.view.n_total = layout.n_total;
-  atom.view.n_angular = layout.n_angular;
-  atom.view.triplet_start = layout.triplet_start;
-  const int n_pairs = descriptor.n_species * (descriptor.n_species + 1) / 2;
-  take_arrays(atom.view, static_cast<std::size_t>(layout.start[descriptor.n_species]),
-              static_cast<std::size_t>(layout.triplet_start[n_pairs]), arena);
-  for (int k = 0; k < atom.table.n; ++k) {
-    const int slot = atom.table.slot[k];
-    atom.view.x[slot] = T(atom.table.x[k]);
-    atom.view.y[slot] = T(atom.table.y[k]);
-    atom.view.z[slot] = T(atom.table.z[k]);
-  }
-  for (int s = 0; s < descriptor.n_species; ++s) {
-    for (int slot = layout.start[s] + layout.n_total[s]; slot < layout.start[s + 1]; ++slot) {
-      atom.view.x[slot] = T(2.0 * limits.cutoff);
-      atom.view.y[slot] = atom.view.z[slot] = T(0);
-    }
-  }
-  return atom;
+  const NeighborTable table = gather(ListedAtoms{atoms, center, limits}, limits.cutoff, descriptor.n_species, arena);
+  measure_closest(table, center, limits.shortest_distances + std::int64_t(atoms.species[center]) * limits.n_elements,
+                  closest);
+  return {center, table, sorted_view(table, limits.cutoff, descriptor, lanes, arena)};
+}
+
+template <class T>
+PannaAtom<T> sorted_atom(const PairLists &pairs, std::int64_t center, double cutoff,
+                         const DescriptorView<T> &descriptor, int lanes, Arena &arena) {
+  const NeighborTable table = gather(ListedPairs{pairs, center}, cutoff, descriptor.n_species, arena);
+  return {center, table, sorted_view(table, cutoff, descriptor, lanes, arena)};
 }
 
 template <class T>
@@ -223,11 +287,44 @@ void add_gradients(const PannaAtom<T> &atom, Results &results) {
   for (int a = 0; a < 6; ++a) results.virial[a] += w[a];
 }
 
-template PannaAtom<float> sorted_atom(const Neighborhood &, std::int64_t, const PairLimits &,
-                                      const DescriptorView<float> &, int, Arena &, ClosestPair &);
-template PannaAtom<double> sorted_atom(const Neighborhood &, std::int64_t, const PairLimits &,
-                                       const DescriptorView<double> &, int, Arena &, ClosestPair &);
-template void add_gradients(const PannaAtom<float> &, Results &);
-template void add_gradients(const PannaAtom<double> &, Results &);
+template <class T>
+void write_gradients(const PannaAtom<T> &atom, double *gradients) {
+  for (int k = 0; k < atom.table.n; ++k) {
+    const int slot = atom.table.slot[k];
+    double *gradient = gradients + 3 * std::int64_t(atom.table.atom[k]);
+    gradient[0] = double(atom.view.gradient_x[slot]);
+    gradient[1] = double(atom.view.gradient_y[slot]);
+    gradient[2] = double(atom.view.gradient_z[slot]);
+  }
+}
+
+template <class T>
+TangentView<T> sorted_tangents(const PannaAtom<T> &atom, const double *tangents, const DescriptorView<T> &descriptor,
+                               Arena &arena) {
+  TangentView<T> view;
+  const std::size_t slots = n_slots(atom.view, descriptor), triplets = n_triplets(atom.view, descriptor);
+  for (T **array : {&view.x, &view.y, &view.z, &view.r}) *array = arena.take<T>(slots);
+  for (T **array : {&view.cosine, &view.shell_x, &view.weight}) *array = arena.take<T>(triplets);
+  for (T *array : {view.x, view.y, view.z}) std::fill_n(array, slots, T(0));
+  for (int k = 0; k < atom.table.n; ++k) {
+    const int slot = atom.table.slot[k];
+    const double *tangent = tangents + 3 * std::int64_t(atom.table.atom[k]);
+    view.x[slot] = T(tangent[0]);
+    view.y[slot] = T(tangent[1]);
+    view.z[slot] = T(tangent[2]);
+  }
+  return view;
+}
+
+#define PANNA_INSTANTIATE(T)                                                                                           \
+  template PannaAtom<T> sorted_atom(const Neighborhood &, std::int64_t, const PairLimits &, const DescriptorView<T> &, \
+                                    int, Arena &, ClosestPair &);                                                      \
+  template PannaAtom<T> sorted_atom(const PairLists &, std::int64_t, double, const DescriptorView<T> &, int, Arena &); \
+  template void add_gradients(const PannaAtom<T> &, Results &);                                                        \
+  template void write_gradients(const PannaAtom<T> &, double *);                                                       \
+  template TangentView<T> sorted_tangents(const PannaAtom<T> &, const double *, const DescriptorView<T> &, Arena &);
+
+PANNA_INSTANTIATE(float)
+PANNA_INSTANTIATE(double)
 
 }  // namespace panna_plus

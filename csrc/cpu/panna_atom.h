@@ -5,6 +5,7 @@
 
 #include "cpu/arena.h"
 #include "cpu/neighbors.h"
+#include "cpu/pair_lists.h"
 #include "cpu/panna_kernels.h"
 #include "system/neighborhood.h"
 #include "system/results.h"
@@ -15,7 +16,8 @@ namespace panna_plus {
 struct NeighborTable {
   int n = 0;
   double *x = nullptr, *y = nullptr, *z = nullptr, *squared = nullptr;  // displacement and its square
-  std::int32_t *atom = nullptr, *species = nullptr;
+  std::int32_t *atom = nullptr;  // its row: of the positions, or of the centre's pairs
+  std::int32_t *species = nullptr;
   std::int32_t *slot = nullptr;  // where it lies in the AtomView
 };
 
@@ -31,15 +33,22 @@ template <class T>
 PannaAtom<T> sorted_atom(const Neighborhood &atoms, std::int64_t center, const PairLimits &limits,
                          const DescriptorView<T> &descriptor, int lanes, Arena &arena, ClosestPair &closest);
 
+/// The same for the neighbours in a list of displacements, whose species are valid.
+template <class T>
+PannaAtom<T> sorted_atom(const PairLists &pairs, std::int64_t center, double cutoff,
+                         const DescriptorView<T> &descriptor, int lanes, Arena &arena);
+
 /// Adds the gradients that the kernels left in the view to forces and virials.
 template <class T>
 void add_gradients(const PannaAtom<T> &atom, Results &results);
 
-extern template PannaAtom<float> sorted_atom(const Neighborhood &, std::int64_t, const PairLimits &,
-                                             const DescriptorView<float> &, int, Arena &, ClosestPair &);
-extern template PannaAtom<double> sorted_atom(const Neighborhood &, std::int64_t, const PairLimits &,
-                                              const DescriptorView<double> &, int, Arena &, ClosestPair &);
-extern template void add_gradients(const PannaAtom<float> &, Results &);
-extern template void add_gradients(const PannaAtom<double> &, Results &);
+/// Writes the gradients of the centre's pairs (n_neighbors, 3); those beyond the cutoff are left alone.
+template <class T>
+void write_gradients(const PannaAtom<T> &atom, double *gradients);
+
+/// The tangents of the centre's pairs, from those of all its displacements (n_neighbors, 3).
+template <class T>
+TangentView<T> sorted_tangents(const PannaAtom<T> &atom, const double *tangents, const DescriptorView<T> &descriptor,
+                               Arena &arena);
 
 }  // namespace panna_plus

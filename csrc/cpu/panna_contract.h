@@ -239,16 +239,11 @@ template <class T>
 void contract(const DescriptorView<T> &d, const AtomView<T> &atom, T *memory, const T *g) {
   const Scratch<T> scratch(d, memory);
   contract_radial(d, atom, g);
-  if (d.n_angular == 0) return;
-  const T *block = g + d.n_species * d.n_radial;
-  for (int s = 0, pair = 0; s < d.n_species; ++s) {
-    for (int t = s; t < d.n_species; ++t, ++pair, block += d.n_angular) {
-      const int n = n_triplets(runs_of(atom, s, t));
-      if (n == 0) continue;
-      contract_pair(d, atom, atom.triplet_start[pair], n, scratch, on_grid(d, block, scratch));
-      add_gradients(d, atom, runs_of(atom, s, t), atom.triplet_start[pair]);
-    }
-  }
+  for_each_block(d, atom, [&](const Runs &runs, int at, int n, int feature) {
+    if (n == 0) return;
+    contract_pair(d, atom, at, n, scratch, on_grid(d, g + feature, scratch));
+    add_gradients(d, atom, runs, at);
+  });
 }
 
 }  // namespace panna_plus::PANNA_ISA

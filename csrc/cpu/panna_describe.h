@@ -2,8 +2,7 @@
 #pragma once
 
 #include "cpu/panna_shells.h"
-#include "math/cutoff.h"
-#include "math/triplet.h"
+#include "cpu/panna_triplets.h"
 
 namespace panna_plus::PANNA_ISA {
 
@@ -88,126 +87,32 @@ PANNA_HD void sum_rows(const T *rows, int n, int n_packs, std::size_t stride, T 
   }
 }
 
-template <class T>
-void describe_radial(const DescriptorView<T> &d, const AtomView<T> &atom, const Scratch<T> &scratch, T *features) {
-  using V = Pack<T>;
-  constexpr int W = V::width, row = chunk_packs * W;
+/// The radial blocks of features: sums over neighbours of what `fill(slot, place)` writes for one pack of them,
+/// function n to place + n * chunk_packs * width.
+template <class T, class Fill>
+PANNA_HD void sum_radial(const DescriptorView<T> &d, const AtomView<T> &atom, const Scratch<T> &scratch, T *features,
+                         Fill fill) {
+  constexpr int W = Pack<T>::width, row = chunk_packs * W;
   for (int s = 0; s < d.n_species; ++s, features += d.n_radial) {
     for (int n = 0; n < d.n_radial; ++n) features[n] = T(0);
     const int begin = atom.start[s], end = begin + atom.n_total[s];
     for (int first = begin; first < end; first += row) {
       const int left = (end - first + W - 1) / W, n_packs = left < chunk_packs ? left : chunk_packs;
-      for (int p = 0; p < n_packs; ++p) {
-        const V r = V::load(atom.r + first + p * W), cut = V::load(atom.radial_cut + first + p * W);
-        T *place = scratch.radial + p * W;
-        for_each_gaussian(d.radial, r, cut, [=](int n, V value) { value.store(place + n * row); });
-      }
+      for (int p = 0; p < n_packs; ++p) fill(first + p * W, scratch.radial + p * W);
       sum_rows(scratch.radial, d.n_radial, n_packs, row, scratch.totals);
       for (int n = 0; n < d.n_radial; ++n) features[n] += scratch.totals[n];
     }
   }
 }
 
-/// One neighbour j in all lanes.
 template <class T>
-struct Neighbor {
+void describe_radial(const DescriptorView<T> &d, const AtomView<T> &atom, const Scratch<T> &scratch, T *features) {
   using V = Pack<T>;
-  math::Vector3<V> u;
-  V r, inverse_r, cut, cut_slope;
-};
-
-template <class T>
-PANNA_HD Neighbor<T> neighbor(const AtomView<T> &atom, int s) {
-  using V = Pack<T>;
-  return {{V(atom.x[s]), V(atom.y[s]), V(atom.z[s])},
-          V(atom.r[s]),
-          V(atom.inverse_r[s]),
-          V(atom.angular_cut[s]),
-          V(atom.angular_cut_slope[s])};
-}
-
-/// Neighbours k, k + 1, ...: one per lane.
-template <class T>
-PANNA_HD Neighbor<T> neighbors_from(const AtomView<T> &atom, int k) {
-  using V = Pack<T>;
-  return {{V::load(atom.x + k), V::load(atom.y + k), V::load(atom.z + k)},
-          V::load(atom.r + k),
-          V::load(atom.inverse_r + k),
-          V::load(atom.angular_cut + k),
-          V::load(atom.angular_cut_slope + k)};
-}
-
-/// r_j^2 + r_k^2 - 2 r_j r_k c, kept away from 0 where its root has no slope.
-template <class V>
-PANNA_HD V squared_opposite_side(V r_j, V r_k, V c) {
-  return larger(r_j * r_j + r_k * r_k - V(2) * r_j * r_k * c, V(1e-12));
-}
-
-template <class T>
-PANNA_HD void store_triplets(const DescriptorView<T> &d, const AtomView<T> &atom, const Neighbor<T> &j,
-                             const Neighbor<T> &k, int at) {
-  using V = Pack<T>;
-  const V c = larger(smaller(math::dot(j.u, k.u), V(1)), V(-1));
-  c.store(atom.cosine + at);
-  if constexpr (sizeof(T) == 4) {
-    // 1 - c^2 would lose half the digits of a nearly straight angle.
-    const auto normal = math::cross(j.u, k.u);
-    math::dot(normal, normal).store(atom.squared_sine + at);
-  } else {
-    (V(1) - c * c).store(atom.squared_sine + at);
-  }
-  const V cuts = V(2) * j.cut * k.cut;
-  if (d.is_bp) {
-    const V squared = squared_opposite_side(j.r, k.r, c);
-    (j.r * j.r + k.r * k.r + squared).store(atom.shell_x + at);
-    (cuts * math::cosine_cutoff(sqrt(squared), V(d.angular_cutoff)).value).store(atom.weight + at);
-  } else {
-    (V(0.5) * (j.r + k.r)).store(atom.shell_x + at);
-    cuts.store(atom.weight + at);
-  }
-}
-
-/// The runs of triplets of one pair of species: for every j the k that follow in memory.
-struct Runs {
-  bool same;
-  int j_begin, j_end, k_begin, k_end;
-
-  PANNA_HD int first_k(int j) const { return same ? j + 1 : k_begin; }
-};
-
-template <class T>
-PANNA_HD Runs runs_of(const AtomView<T> &atom, int s, int t) {
-  // Long runs fill the lanes better: the species with more neighbours is k.
-  if (s != t && atom.n_angular[s] > atom.n_angular[t]) {
-    const int swapped = s;
-    s = t;
-    t = swapped;
-  }
-  return {s == t, atom.start[s], atom.start[s] + atom.n_angular[s], atom.start[t], atom.start[t] + atom.n_angular[t]};
-}
-
-PANNA_HD int n_triplets(const Runs &runs) {
-  const int n_j = runs.j_end - runs.j_begin, n_k = runs.k_end - runs.k_begin;
-  return runs.same ? n_j * (n_j - 1) / 2 : n_j * n_k;
-}
-
-/// Writes the triplets of a pair of species densely from `at` on. What a run writes beyond its end has
-/// weight 0 and is overwritten by the next one.
-template <class T>
-void pack_triplets(const DescriptorView<T> &d, const AtomView<T> &atom, const Runs &runs, int at) {
-  using V = Pack<T>;
-  for (int j = runs.j_begin; j < runs.j_end; ++j) {
-    const Neighbor<T> center = neighbor(atom, j);
-    const int first = runs.first_k(j);
-    for (int k = first; k < runs.k_end; k += V::width) {
-      store_triplets(d, atom, center, neighbors_from(atom, k), at + k - first);
-    }
-    at += runs.k_end > first ? runs.k_end - first : 0;
-  }
-  V(0).store(atom.cosine + at);
-  V(1).store(atom.squared_sine + at);
-  V(1).store(atom.shell_x + at);
-  V(0).store(atom.weight + at);
+  constexpr int row = chunk_packs * V::width;
+  sum_radial(d, atom, scratch, features, [&](int slot, T *place) {
+    const V r = V::load(atom.r + slot), cut = V::load(atom.radial_cut + slot);
+    for_each_gaussian(d.radial, r, cut, [=](int n, V value) { value.store(place + n * row); });
+  });
 }
 
 template <class T>
@@ -297,17 +202,16 @@ PANNA_HD void add_tile_row(const T *shells, const T *windows, int n_packs, bool 
 }
 
 template <class T>
-[[gnu::noinline]] void add_grid(const DescriptorView<T> &d, int n_packs, bool is_first, const Scratch<T> &scratch) {
+[[gnu::noinline]] void add_grid(const DescriptorView<T> &d, const T *shells, const T *windows, int n_packs,
+                                bool is_first, T *sums) {
   constexpr int W = Pack<T>::width, row = chunk_packs * W;
   const int n_shells = d.shells.n, n_windows = d.windows.n;
   int a = 0;
   for (; a + tile_shells <= n_shells; a += tile_shells) {
-    add_tile_row<tile_shells>(scratch.shells + a * row, scratch.windows, n_packs, is_first,
-                              scratch.sums + a * n_windows * W, n_windows);
+    add_tile_row<tile_shells>(shells + a * row, windows, n_packs, is_first, sums + a * n_windows * W, n_windows);
   }
   for (; a < n_shells; ++a) {
-    add_tile_row<1>(scratch.shells + a * row, scratch.windows, n_packs, is_first, scratch.sums + a * n_windows * W,
-                    n_windows);
+    add_tile_row<1>(shells + a * row, windows, n_packs, is_first, sums + a * n_windows * W, n_windows);
   }
 }
 
@@ -330,20 +234,21 @@ template <class T>
   }
 }
 
-/// The block of features of one pair of species from its n packed triplets.
-template <class T>
-void describe_pair(const DescriptorView<T> &d, const AtomView<T> &atom, int at, int n, const Scratch<T> &scratch,
-                   T *features) {
-  using V = Pack<T>;
-  constexpr int W = V::width;
+/// The block of features of one pair of species from its n packed triplets: `add_chunk(at, n_packs, is_first)` adds
+/// those of one chunk to the sums of the grid.
+template <class T, class AddChunk>
+PANNA_HD void sum_grid(const DescriptorView<T> &d, int at, int n, const Scratch<T> &scratch, T *features,
+                       AddChunk add_chunk) {
+  constexpr int W = Pack<T>::width;
+  if (n == 0) {
+    for (int f = 0; f < d.n_angular; ++f) features[f] = T(0);
+    return;
+  }
   const int grid = d.shells.n * d.windows.n;
   bool is_first = true;
   for (int left = (n + W - 1) / W; left > 0; is_first = false) {
     const int n_packs = next_chunk(left);
-    chunk_sines(d.windows, atom.squared_sine + at, n_packs, scratch);
-    chunk_windows(d.windows, atom.cosine + at, n_packs, scratch);
-    chunk_weighted_shells(d, atom, at, n_packs, scratch);
-    add_grid(d, n_packs, is_first, scratch);
+    add_chunk(at, n_packs, is_first);
     at += n_packs * W;
     left -= n_packs;
   }
@@ -357,23 +262,24 @@ void describe_pair(const DescriptorView<T> &d, const AtomView<T> &atom, int at, 
 }
 
 template <class T>
+void describe_pair(const DescriptorView<T> &d, const AtomView<T> &atom, int at, int n, const Scratch<T> &scratch,
+                   T *features) {
+  sum_grid(d, at, n, scratch, features, [&](int from, int n_packs, bool is_first) {
+    chunk_sines(d.windows, atom.squared_sine + from, n_packs, scratch);
+    chunk_windows(d.windows, atom.cosine + from, n_packs, scratch);
+    chunk_weighted_shells(d, atom, from, n_packs, scratch);
+    add_grid(d, scratch.shells, scratch.windows, n_packs, is_first, scratch.sums);
+  });
+}
+
+template <class T>
 void describe(const DescriptorView<T> &d, const AtomView<T> &atom, T *memory, T *features) {
   const Scratch<T> scratch(d, memory);
   describe_radial(d, atom, scratch, features);
-  if (d.n_angular == 0) return;
-  T *block = features + d.n_species * d.n_radial;
-  for (int s = 0, pair = 0; s < d.n_species; ++s) {
-    for (int t = s; t < d.n_species; ++t, ++pair, block += d.n_angular) {
-      const Runs runs = runs_of(atom, s, t);
-      const int n = n_triplets(runs);
-      if (n > 0) {
-        pack_triplets(d, atom, runs, atom.triplet_start[pair]);
-        describe_pair(d, atom, atom.triplet_start[pair], n, scratch, block);
-      } else {
-        for (int f = 0; f < d.n_angular; ++f) block[f] = T(0);
-      }
-    }
-  }
+  for_each_block(d, atom, [&](const Runs &runs, int at, int n, int feature) {
+    pack_triplets(d, atom, runs, at);
+    describe_pair(d, atom, at, n, scratch, features + feature);
+  });
 }
 
 }  // namespace panna_plus::PANNA_ISA

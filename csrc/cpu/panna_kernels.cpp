@@ -4,6 +4,7 @@
 #include "cpu/panna_contract.h"
 #include "cpu/panna_describe.h"
 #include "cpu/panna_network.h"
+#include "cpu/panna_tangent.h"
 
 #define PANNA_TEXT_OF(name) #name
 #define PANNA_TEXT(name) PANNA_TEXT_OF(name)
@@ -19,7 +20,9 @@ constexpr PannaKernels<T> kernels() {
           scratch_size<T>,
           prepare<T>,
           describe<T>,
+          fill_triplets<T>,
           contract<T>,
+          tangent<T>,
           network<T>};
 }
 

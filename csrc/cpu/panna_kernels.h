@@ -95,20 +95,34 @@ struct AtomView {
   T *cosine = nullptr, *squared_sine = nullptr, *shell_x = nullptr, *weight = nullptr;
 };
 
+/// How fast the quantities of an AtomView change when its displacements do; all memory beside the AtomView's.
+template <class T>
+struct TangentView {
+  // (slots), 0 in padding; x, y, z: of the displacement, replaced by that of the unit vector; r: of the distance
+  T *x = nullptr, *y = nullptr, *z = nullptr, *r = nullptr;
+  // (triplets); of the cosine and of shell_x both times the weight, and of the weight itself
+  T *cosine = nullptr, *shell_x = nullptr, *weight = nullptr;
+};
+
 template <class T>
 struct PannaKernels {
   const char *name;
   int lanes;
   int block;     // atoms that one call of `network` takes
   int row_tile;  // see LayerView
-  /// Numbers of scratch memory that describe and contract need.
+  /// Numbers of scratch memory that describe, contract and tangent need.
   std::size_t (*scratch_size)(const DescriptorView<T> &);
   /// Unit vectors, distances and cutoff functions of all slots.
   void (*prepare)(const DescriptorView<T> &, const AtomView<T> &);
   /// features (n_features + lanes): G of one atom; fills the triplets. The last `lanes` are scratch.
   void (*describe)(const DescriptorView<T> &, const AtomView<T> &, T *scratch, T *features);
+  /// The triplets alone, for contract without describe.
+  void (*fill_triplets)(const DescriptorView<T> &, const AtomView<T> &);
   /// gradient_x, _y, _z of all slots from g = dE/dG (n_features); overwrites the triplets.
   void (*contract)(const DescriptorView<T> &, const AtomView<T> &, T *scratch, const T *g);
+  /// features (n_features + lanes): the change of G with the displacements' tangents; fills the triplets of
+  /// both views. The last `lanes` are scratch.
+  void (*tangent)(const DescriptorView<T> &, const AtomView<T> &, const TangentView<T> &, T *scratch, T *features);
   /// Energies and their derivatives of a block: x (widest, block) holds the scaled features and
   /// receives dE/dx; y (widest, block) and slopes (n_slots, block) are scratch; energies (block).
   void (*network)(const NetworkView<T> &, T *x, T *y, T *slopes, T *energies);

@@ -14,41 +14,49 @@ std::string number_text(double value) {
   return json.described();
 }
 
+// What follows reads descriptors from a Source of arrays, a ModelFile or NamedArrays: both can array_shape(name),
+// array(name, shape) and fail(where, expected, found).
+
 /// Checks every value of an array with `allowed`.
-template <class Rule>
-void check_values(const ModelFile &file, const std::string &name, const std::vector<double> &values,
+template <class Source, class Rule>
+void check_values(const Source &file, const std::string &name, const std::vector<double> &values,
                   const std::string &expected, Rule allowed) {
   for (const double value : values) {
     if (!allowed(value)) file.fail("array '" + name + "'", expected, number_text(value));
   }
 }
 
-double read_cutoff(const ModelFile &file, const std::string &name) {
+template <class Source>
+double read_cutoff(const Source &file, const std::string &name) {
   const std::vector<double> value = file.array(name, {1});
   check_values(file, name, value, "a positive distance", [](double x) { return x > 0.0; });
   return value[0];
 }
 
-std::vector<double> read_nonnegative(const ModelFile &file, const std::string &name, std::int64_t n) {
+template <class Source>
+std::vector<double> read_nonnegative(const Source &file, const std::string &name, std::int64_t n) {
   std::vector<double> values = file.array(name, {n});
   check_values(file, name, values, "values of at least 0", [](double x) { return x >= 0.0; });
   return values;
 }
 
-std::vector<double> read_zeta(const ModelFile &file, std::int64_t n) {
+template <class Source>
+std::vector<double> read_zeta(const Source &file, std::int64_t n) {
   const std::string name = "descriptor/angular/zeta";
   std::vector<double> values = file.array(name, {n});
   check_values(file, name, values, "exponents from 1 to 10000", [](double x) { return x >= 1.0 && x <= 1e4; });
   return values;
 }
 
-std::int64_t first_size(const ModelFile &file, const std::string &name) {
+template <class Source>
+std::int64_t first_size(const Source &file, const std::string &name) {
   const auto &shape = file.array_shape(name);
   if (shape.size() != 1) file.fail("array '" + name + "'", "one dimension", shape_text(shape));
   return shape[0];
 }
 
-PannaRadial read_radial(const ModelFile &file) {
+template <class Source>
+PannaRadial read_radial(const Source &file) {
   PannaRadial radial;
   radial.cutoff = read_cutoff(file, "descriptor/radial/cutoff");
   const std::int64_t n = first_size(file, "descriptor/radial/eta");
@@ -57,7 +65,8 @@ PannaRadial read_radial(const ModelFile &file) {
   return radial;
 }
 
-void read_mbp(const ModelFile &file, PannaAngular &angular) {
+template <class Source>
+void read_mbp(const Source &file, PannaAngular &angular) {
   const std::string folder = "descriptor/angular/";
   const std::int64_t n_r = first_size(file, folder + "eta"), n_theta = first_size(file, folder + "theta");
   angular.eta = read_nonnegative(file, folder + "eta", n_r);
@@ -69,7 +78,8 @@ void read_mbp(const ModelFile &file, PannaAngular &angular) {
   angular.epsilon = read_nonnegative(file, folder + "epsilon", 1)[0];
 }
 
-void read_bp(const ModelFile &file, PannaAngular &angular) {
+template <class Source>
+void read_bp(const Source &file, PannaAngular &angular) {
   const std::string folder = "descriptor/angular/";
   const std::int64_t n = first_size(file, folder + "eta");
   angular.eta = read_nonnegative(file, folder + "eta", n);
@@ -134,11 +144,22 @@ bool reads_lone_atom(const ModelFile &file) {
   return mode == "reference";
 }
 
-void read_descriptor(const ModelFile &file, PannaParameters &panna) {
-  const std::string type = file.card_string({"family_parameters", "descriptor", "type"});
-  if (type != "mbp" && type != "bp") {
-    file.fail("card key 'family_parameters.descriptor.type'", "\"mbp\" or \"bp\"", "\"" + type + "\"");
+/// Sizes whose product overflows or exhausts memory are a property of a damaged file.
+template <class Source>
+void check_sizes(const Source &file, const PannaParameters &panna) {
+  const double s = panna.n_elements, radial = double(panna.radial.eta.size());
+  const double angular = panna.descriptor == PannaDescriptor::mbp
+                             ? double(panna.angular.eta.size()) * double(panna.angular.theta.size())
+                             : double(panna.angular.eta.size());
+  const double features = s * radial + s * (s + 1.0) / 2.0 * angular;
+  if (features < 1.0 || features > 1e7) {
+    file.fail("number of descriptor functions", "1 to 10000000", number_text(features));
   }
+}
+
+template <class Source>
+void read_descriptor(const Source &file, const std::string &where, const std::string &type, PannaParameters &panna) {
+  if (type != "mbp" && type != "bp") file.fail(where, "\"mbp\" or \"bp\"", "\"" + type + "\"");
   panna.descriptor = type == "mbp" ? PannaDescriptor::mbp : PannaDescriptor::bp;
   panna.radial = read_radial(file);
   panna.angular.cutoff = read_cutoff(file, "descriptor/angular/cutoff");
@@ -147,21 +168,13 @@ void read_descriptor(const ModelFile &file, PannaParameters &panna) {
   } else {
     read_bp(file, panna.angular);
   }
+  check_sizes(file, panna);
+}
+
+void check_cutoff(const ModelFile &file, const PannaParameters &panna) {
   if (std::fabs(panna.cutoff() - file.cutoff()) > 1e-6) {
     file.fail("card key 'cutoff'", "the larger of the two descriptor cutoffs, " + number_text(panna.cutoff()),
               number_text(file.cutoff()));
-  }
-}
-
-/// Sizes whose product overflows or exhausts memory are a property of a damaged file.
-void check_sizes(const ModelFile &file, const PannaParameters &panna) {
-  const double s = panna.n_elements, radial = double(panna.radial.eta.size());
-  const double angular = panna.descriptor == PannaDescriptor::mbp
-                             ? double(panna.angular.eta.size()) * double(panna.angular.theta.size())
-                             : double(panna.angular.eta.size());
-  const double features = s * radial + s * (s + 1.0) / 2.0 * angular;
-  if (features < 1.0 || features > 1e7) {
-    file.fail("number of descriptor functions", "1 to 10000000", number_text(features));
   }
 }
 
@@ -186,8 +199,9 @@ PannaParameters read_panna_parameters(const ModelFile &file) {
   if (file.elements().size() > 1000)
     file.fail("card key 'elements'", "at most 1000", std::to_string(file.elements().size()));
   panna.n_elements = static_cast<int>(file.elements().size());
-  read_descriptor(file, panna);
-  check_sizes(file, panna);
+  const std::string type = file.card_string({"family_parameters", "descriptor", "type"});
+  read_descriptor(file, "card key 'family_parameters.descriptor.type'", type, panna);
+  check_cutoff(file, panna);
   panna.subtract_lone_atom = reads_lone_atom(file);
   const std::int64_t s = panna.n_elements;
   panna.reference_energies = file.array("reference_energies", {s});
@@ -197,6 +211,14 @@ PannaParameters read_panna_parameters(const ModelFile &file) {
   for (const std::string &element : file.elements()) {
     panna.networks.push_back(read_network(file, element, panna.n_features()));
   }
+  return panna;
+}
+
+PannaParameters read_panna_descriptor(const NamedArrays &arrays, const std::string &kind, int n_elements) {
+  if (n_elements < 1 || n_elements > 1000) arrays.fail("n_elements", "1 to 1000", std::to_string(n_elements));
+  PannaParameters panna;
+  panna.n_elements = n_elements;
+  read_descriptor(arrays, "kind", kind, panna);
   return panna;
 }
 

@@ -9,6 +9,7 @@
 
 #include "math/activation.h"
 #include "model_file/model_file.h"
+#include "potential/named_arrays.h"
 
 namespace panna_plus {
 
@@ -60,5 +61,8 @@ struct PannaParameters {
 
 /// Reads and checks the parameters of a file of the family.
 PannaParameters read_panna_parameters(const ModelFile &file);
+
+/// The same for the arrays of a descriptor alone, named as in files; networks and energies stay empty.
+PannaParameters read_panna_descriptor(const NamedArrays &arrays, const std::string &kind, int n_elements);
 
 }  // namespace panna_plus

@@ -116,8 +116,9 @@ def test_mutated_model_files(quick, model_paths):
     assert "all passed" in output
 
 
-def test_kernels(quick, model_paths):
-    program = quick.program("test_kernels", *engine_sources(portable_only=True))
+@pytest.mark.parametrize("test", ["test_kernels", "test_descriptor"])
+def test_kernels(quick, model_paths, test):
+    program = quick.program(test, *engine_sources(portable_only=True))
     assert "all passed" in run([program, *model_paths])
 
 
@@ -125,7 +126,8 @@ def test_kernels(quick, model_paths):
 def test_everything_with_all_instruction_sets(request, model_paths):
     builder = Builder(request.config.cache.mkdir("native_sanitized_all"), THOROUGH)
     sources = engine_sources(portable_only=False)
-    assert "all passed" in run([builder.program("test_kernels", *sources), *model_paths])
+    for test in ("test_kernels", "test_descriptor"):
+        assert "all passed" in run([builder.program(test, *sources), *model_paths])
     fuzz = [line for line in sources if line.startswith(READER)]
     assert "all passed" in run([builder.program("fuzz_model_file", *fuzz), "5000", *model_paths])
 
@@ -135,4 +137,6 @@ def test_threads_do_not_race(request, model_paths):
     builder = Builder(
         request.config.cache.mkdir("native_threads"), "-std=c++17 -O1 -g1 -fsanitize=thread -DPANNA_PORTABLE_ONLY"
     )
-    assert "all passed" in run([builder.program("test_kernels", *engine_sources(portable_only=True)), model_paths[1]])
+    for test in ("test_kernels", "test_descriptor"):
+        program = builder.program(test, *engine_sources(portable_only=True))
+        assert "all passed" in run([program, model_paths[1]])
