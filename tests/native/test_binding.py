@@ -190,7 +190,7 @@ def test_a_closed_engine_says_so(path, rows):
 
 
 def test_an_absent_engine_is_explained(monkeypatch):
-    monkeypatch.setattr(library, "LIBRARY_NAME", "libabsent.so")
+    monkeypatch.setattr(library, "ENGINE_NAME", "libabsent.so")
     assert not library.is_built()
     with pytest.raises(PannaPlusError, match=r"was not built: expected '.*libabsent\.so'"):
         load_module.__wrapped__()
