@@ -2,23 +2,43 @@
 #include "engine.h"
 
 #include <algorithm>
+#include <cstdlib>
 #include <dlfcn.h>
+#include <filesystem>
 #include <stdexcept>
+#include <unistd.h>
 
 namespace panna_plus_lammps {
 namespace {
 
 // From panna_plus/lammps/plugins/<build>/ to panna_plus/native/.
-constexpr const char *engine_from_here = "/../../../native/libpanna_plus.so";
+constexpr const char *native_from_here = "/../../../native";
+constexpr const char *torch_advice =
+    ": backend torch needs torch in the environment of panna_plus and a library built for it; run "
+    "'panna-plus build' there, or leave 'backend torch' out";
 
-std::string engine_path()
+std::string folder_of_plugin()
 {
   Dl_info here{};
-  if (!dladdr(reinterpret_cast<const void *>(&engine_path), &here) || !here.dli_fname)
+  if (!dladdr(reinterpret_cast<const void *>(&folder_of_plugin), &here) || !here.dli_fname)
     throw std::runtime_error("the place of the panna_plus plugin cannot be found out");
   const std::string plugin = here.dli_fname;
   const auto slash = plugin.rfind('/');
-  return (slash == std::string::npos ? std::string(".") : plugin.substr(0, slash)) + engine_from_here;
+  return slash == std::string::npos ? std::string(".") : plugin.substr(0, slash);
+}
+
+/// Where people without write access to the package have what needs torch built.
+std::string cache_folder()
+{
+  const char *cache = std::getenv("XDG_CACHE_HOME");
+  if (cache && *cache) return std::string(cache) + "/panna_plus";
+  const char *home = std::getenv("HOME");
+  return std::string(home ? home : "") + "/.cache/panna_plus";
+}
+
+bool is_there(const std::string &path)
+{
+  return access(path.c_str(), R_OK) == 0;
 }
 
 std::string dl_reason()
@@ -33,20 +53,18 @@ template <class Function> void find(void *library, const char *name, Function &f
   if (!function) throw std::runtime_error("the panna_plus engine lacks a function: " + dl_reason());
 }
 
-Engine open_engine()
+/// The functions of a library; `advice` ends every complaint about it.
+Engine open_engine(const std::string &path, const std::string &advice)
 {
-  const std::string path = engine_path();
   void *library = dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL);
-  if (!library)
-    throw std::runtime_error("the panna_plus engine cannot be opened (" + dl_reason() +
-                             "): leave the plugin in the folder where pip installed it, or reinstall panna_plus");
+  if (!library) throw std::runtime_error("the panna_plus engine cannot be opened (" + dl_reason() + ")" + advice);
   Engine engine{};
   find(library, "panna_plus_abi_version", engine.abi_version);
   const int version = engine.abi_version();
   if (version != PANNA_PLUS_ABI_VERSION)
     throw std::runtime_error("the panna_plus engine " + path + " has interface version " +
                              std::to_string(version) + ", the pair style needs " +
-                             std::to_string(PANNA_PLUS_ABI_VERSION) + ": reinstall panna_plus");
+                             std::to_string(PANNA_PLUS_ABI_VERSION) + advice);
   find(library, "panna_plus_open", engine.open);
   find(library, "panna_plus_describe", engine.describe);
   find(library, "panna_plus_compute", engine.compute);
@@ -56,16 +74,39 @@ Engine open_engine()
   return engine;
 }
 
-}    // namespace
-
-const Engine &Engine::instance()
+/// Beside the native engine, else in the user's cache.
+Engine open_torch()
 {
-  static const Engine engine = open_engine();
-  return engine;
+  const std::string name = "/libpanna_plus_torchscript.so";
+  const std::string beside = folder_of_plugin() + native_from_here + name, cached = cache_folder() + name;
+  if (!is_there(beside) && !is_there(cached))
+    throw std::runtime_error("there is neither " + beside + " nor " + cached + torch_advice);
+  try {
+    if (is_there(beside)) return open_engine(beside, torch_advice);
+  } catch (const std::runtime_error &) {
+    // Built for a torch that has been replaced since.
+    if (!is_there(cached)) throw;
+  }
+  return open_engine(cached, torch_advice);
 }
 
-Model::Model(const std::string &path, PannaPlusPrecision precision) :
-    engine_(Engine::instance()), path_(path)
+}    // namespace
+
+const Engine &Engine::of(Backend backend)
+{
+  if (backend == Backend::torch) {
+    static const Engine torch = open_torch();
+    return torch;
+  }
+  static const Engine native =
+      open_engine(folder_of_plugin() + native_from_here + "/libpanna_plus.so",
+                  ": leave the plugin in the folder where pip installed it, or reinstall panna_plus");
+  return native;
+}
+
+Model::Model(const std::string &path, PannaPlusPrecision precision, Backend backend) :
+    engine_(Engine::of(backend)), backend_(backend), path_(path),
+    absolute_path_(std::filesystem::absolute(path).string())
 {
   if (engine_.open(path.c_str(), precision, &model_) != 0) throw std::runtime_error(engine_.last_error());
   if (engine_.describe(model_, &description_) != 0) {
@@ -74,6 +115,15 @@ Model::Model(const std::string &path, PannaPlusPrecision precision) :
     throw std::runtime_error(reason);
   }
   elements_.assign(description_.elements, description_.elements + description_.n_elements);
+}
+
+std::unique_ptr<Model> Model::in_double() const
+{
+  auto model = std::make_unique<Model>(absolute_path_, PANNA_PLUS_DOUBLE, backend_);
+  if (model->weights_hash() != weights_hash())
+    throw std::runtime_error("the file " + absolute_path_ + " is not the one that pair_coeff read: " +
+                             "give pair_coeff again");
+  return model;
 }
 
 Model::~Model()

@@ -1,17 +1,19 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //
-// The native engine, opened at run time: this plugin is not linked with it.
+// The libraries that evaluate models, opened at run time: this plugin is not linked with them.
 #ifndef PANNA_PLUS_ENGINE_H
 #define PANNA_PLUS_ENGINE_H
 
+#include "options.h"
 #include "panna_plus.h"
 
+#include <memory>
 #include <string>
 #include <vector>
 
 namespace panna_plus_lammps {
 
-/// The functions of libpanna_plus.so.
+/// The functions of libpanna_plus.so, or of libpanna_plus_torchscript.so, which has the same ones.
 struct Engine {
   decltype(&panna_plus_abi_version) abi_version;
   decltype(&panna_plus_open) open;
@@ -21,19 +23,23 @@ struct Engine {
   decltype(&panna_plus_close) close;
   decltype(&panna_plus_last_error) last_error;
 
-  /// Opened on first use, from the place that it has relative to this plugin.
-  /// Throws std::runtime_error if it is not there or of another interface version.
-  static const Engine &instance();
+  /// Opened on first use, from the place that it has relative to this plugin; only `torch` brings libtorch
+  /// into the process. Throws std::runtime_error if it is not there or of another interface version.
+  static const Engine &of(Backend backend);
 };
 
 /// One opened model file; released with the object.
 class Model {
  public:
   /// Throws std::runtime_error with the engine's reason.
-  Model(const std::string &path, PannaPlusPrecision precision);
+  Model(const std::string &path, PannaPlusPrecision precision, Backend backend);
   ~Model();
   Model(const Model &) = delete;
   Model &operator=(const Model &) = delete;
+
+  /// The same file in double precision, wherever the script has gone since. Throws std::runtime_error, also
+  /// if the file is another one now.
+  std::unique_ptr<Model> in_double() const;
 
   /// Adds to `results`; throws std::runtime_error with the engine's reason.
   void compute(const PannaPlusNeighborhood &atoms, PannaPlusResults &results) const;
@@ -51,7 +57,9 @@ class Model {
 
  private:
   const Engine &engine_;
+  Backend backend_;
   std::string path_;
+  std::string absolute_path_;
   PannaPlusModel *model_ = nullptr;
   PannaPlusDescription description_{};
   std::vector<std::string> elements_;

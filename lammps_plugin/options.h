@@ -9,12 +9,17 @@
 
 namespace panna_plus_lammps {
 
+/// What evaluates the model: our kernels, or the TorchScript part of the file in libtorch.
+enum class Backend { native, torch };
+
 /// The keywords of `pair_style panna_plus`. None may be the name of a pair style: hybrid splits there.
 struct Options {
   PannaPlusPrecision precision = PANNA_PLUS_MIXED;
   bool guard = true;
+  Backend backend = Backend::native;
 
   std::string precision_name() const { return precision == PANNA_PLUS_MIXED ? "mixed" : "double"; }
+  std::string backend_name() const { return backend == Backend::native ? "native" : "torch"; }
 };
 
 /// Throws std::invalid_argument with a sentence for the user.

@@ -86,7 +86,7 @@ std::string PairPannaPlus::evaluate(PannaPlusResults &results)
     const std::string fault = fault_in("position", atoms.positions, atoms.n_atoms);
     if (!fault.empty()) return fault;
     results = wanted_results(atoms.n_atoms);
-    model_->compute(atoms, results);
+    model_in_use_->compute(atoms, results);
     return fault_of(results, atoms.n_atoms);
   } catch (const std::exception &fault) {
     return std::string("pair_style panna_plus: ") + fault.what() + " (rank " + std::to_string(comm->me) + ", step " +

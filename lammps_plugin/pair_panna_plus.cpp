@@ -13,6 +13,7 @@
 #include "force.h"
 #include "memory.h"
 #include "neighbor.h"
+#include "update.h"
 #include "utils.h"
 
 #include <cstdio>
@@ -36,6 +37,18 @@ std::string decimal(double value)
   char text[32];
   std::snprintf(text, sizeof text, "%.9g", value);
   return text;
+}
+
+/// Collective: what the first rank on which `body` throws has to say; empty if none does.
+template <class Body> std::string complaint_of(Body body, MPI_Comm world)
+{
+  std::string complaint;
+  try {
+    body();
+  } catch (const std::exception &fault) {
+    complaint = fault.what();
+  }
+  return first_complaint(complaint, world);
 }
 
 }    // namespace
@@ -74,9 +87,16 @@ void PairPannaPlus::settings(int n_words, char **words)
   check_launcher(lmp);
 }
 
+void PairPannaPlus::close_models()
+{
+  model_in_use_ = nullptr;
+  model_.reset();
+  double_model_.reset();
+}
+
 void PairPannaPlus::forget_model()
 {
-  model_.reset();
+  close_models();
   if (!allocated) return;
   memory->destroy(setflag);
   memory->destroy(cutsq);
@@ -104,18 +124,13 @@ void PairPannaPlus::coeff(int n_words, char **words)
 /// Collective: every rank reads the file, and all of them get the same answer. Returns what went wrong.
 std::string PairPannaPlus::open_model(const std::string &path)
 {
-  model_.reset();
-  std::string complaint;
-  try {
-    model_ = std::make_unique<Model>(path, options_.precision);
-  } catch (const std::exception &fault) {
-    complaint = fault.what();
-  }
-  complaint = first_complaint(complaint, world);
+  close_models();
+  std::string complaint = complaint_of(
+      [&] { model_ = std::make_unique<Model>(path, options_.precision, options_.backend); }, world);
   if (complaint.empty() && text_of_rank(model_->weights_hash(), 0, world) != model_->weights_hash())
     complaint = "the file " + path + " is not the same on all machines of this run";
   complaint = first_complaint(complaint, world);
-  if (!complaint.empty()) model_.reset();
+  if (!complaint.empty()) close_models();
   return complaint;
 }
 
@@ -166,7 +181,7 @@ void PairPannaPlus::print_summary() const
   for (int type = 1; type <= atom->ntypes; ++type)
     text += (type > 1 ? ", " : " ") + std::to_string(type) + " = " + element_of_type_[type];
   text += "\n  cutoff " + decimal(model_->cutoff()) + " angstrom, precision " + options_.precision_name() +
-      ", guard " + (options_.guard ? "on" : "off") + "\n";
+      ", guard " + (options_.guard ? "on" : "off") + ", backend " + options_.backend_name() + "\n";
   for (const std::string &line : error_lines(card))
     text += "  mean absolute errors (eV, angstrom), " + line + "\n";
   text += "  units " + units_.style + ": 1 angstrom = " + decimal(units_.length) + ", 1 eV = " +
@@ -180,6 +195,22 @@ void PairPannaPlus::init_style()
   check_exclusions(lmp, species_of_type_);
   check_masses(lmp, element_of_type_);
   neighbor->add_request(this, NeighConst::REQ_FULL);
+  use_double_if_minimizing();
+}
+
+/// A line search compares energies that differ by less than float resolves. Collective.
+void PairPannaPlus::use_double_if_minimizing()
+{
+  model_in_use_ = model_.get();
+  const bool is_minimization = update->whichflag == 2;
+  if (!model_ || !is_minimization || options_.precision == PANNA_PLUS_DOUBLE) return;
+  if (!double_model_) {
+    const std::string complaint = complaint_of([&] { double_model_ = model_->in_double(); }, world);
+    if (!complaint.empty()) error->all(FLERR, "pair_style panna_plus: " + complaint);
+    if (comm->me == 0)
+      utils::logmesg(lmp, "panna_plus: minimizations evaluate the model in double precision, runs in mixed\n");
+  }
+  model_in_use_ = double_model_.get();
 }
 
 double PairPannaPlus::init_one(int type, int other)
@@ -197,7 +228,10 @@ void PairPannaPlus::setup()
 
 double PairPannaPlus::memory_usage()
 {
-  return Pair::memory_usage() + buffers_.memory_usage() + (model_ ? model_->memory_usage() : 0.0);
+  double bytes = Pair::memory_usage() + buffers_.memory_usage();
+  for (const auto *model : {&model_, &double_model_})
+    if (*model) bytes += (*model)->memory_usage();
+  return bytes;
 }
 
 }    // namespace panna_plus_lammps

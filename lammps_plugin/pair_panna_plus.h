@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //
-// pair_style panna_plus [precision mixed|double] [guard on|off]
+// pair_style panna_plus [precision mixed|double] [guard on|off] [backend auto|native|torch]
 // pair_coeff * * model.pt Si O NULL
 #ifndef PANNA_PLUS_PAIR_PANNA_PLUS_H
 #define PANNA_PLUS_PAIR_PANNA_PLUS_H
@@ -52,9 +52,11 @@ class PairPannaPlus : public LAMMPS_NS::Pair {
 
  private:
   // Commands and setup: pair_panna_plus.cpp
+  void close_models();
   void forget_model();
   void allocate();
   std::string open_model(const std::string &path);
+  void use_double_if_minimizing();
   void map_elements(const std::vector<std::string> &names);
   void mark_types();
   void print_summary() const;
@@ -77,7 +79,9 @@ class PairPannaPlus : public LAMMPS_NS::Pair {
   int read_number(FILE *file) const;
 
   Options options_;
-  std::unique_ptr<Model> model_;
+  std::unique_ptr<Model> model_;             // as the options say
+  std::unique_ptr<Model> double_model_;      // for minimizations, from the first one on
+  const Model *model_in_use_ = nullptr;      // one of them, for this run or minimization
   std::vector<std::string> element_of_type_;    // by atom type; entry 0 is unused
   std::vector<int> species_of_type_;            // -1: NULL
   Units units_;

@@ -15,14 +15,15 @@ using namespace LAMMPS_NS;
 
 void PairPannaPlus::write_restart_settings(FILE *file)
 {
-  const int numbers[2] = {options_.precision, options_.guard};
-  std::fwrite(numbers, sizeof(int), 2, file);
+  const int numbers[3] = {options_.precision, options_.guard, static_cast<int>(options_.backend)};
+  std::fwrite(numbers, sizeof(int), 3, file);
 }
 
 void PairPannaPlus::read_restart_settings(FILE *file)
 {
   options_.precision = static_cast<PannaPlusPrecision>(read_number(file));
   options_.guard = read_number(file) != 0;
+  options_.backend = static_cast<Backend>(read_number(file));
 }
 
 void PairPannaPlus::write_restart(FILE *file)

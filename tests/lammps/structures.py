@@ -26,13 +26,18 @@ def scattered(n: int, cell: np.ndarray, pbc: tuple[bool, ...], seed: int, region
     return atoms
 
 
-def crystal() -> Atoms:
+def crystal(n: int = 2) -> Atoms:
     """64 atoms of rattled diamond with every fourth silicon replaced: larger than twice the cutoff."""
-    atoms = bulk("Si", "diamond", 5.43, cubic=True) * (2, 2, 2)
+    atoms = bulk("Si", "diamond", 5.43, cubic=True) * (2, 2, n)
     atoms.symbols[::4] = "O"
     atoms.positions += np.random.default_rng(1).normal(scale=0.1, size=atoms.positions.shape)
     atoms.wrap()
     return atoms
+
+
+def long_crystal() -> Atoms:
+    """The same with 384 atoms."""
+    return crystal(12)
 
 
 def sheared() -> Atoms:
@@ -74,5 +79,5 @@ def one_atom() -> Atoms:
 
 
 STRUCTURES: dict[str, Callable[[], Atoms]] = {
-    f.__name__: f for f in (crystal, sheared, triclinic, slab, cluster, with_helium, one_atom)
+    f.__name__: f for f in (crystal, long_crystal, sheared, triclinic, slab, cluster, with_helium, one_atom)
 }

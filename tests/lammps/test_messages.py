@@ -26,9 +26,14 @@ def flat(text: str) -> str:
 REFUSED: dict[str, tuple[dict[str, object], str]] = {
     "unknown option": (
         {"options": "precison double"},
-        r"unknown option 'precison'; the options are: precision mixed\|double, guard on\|off",
+        r"unknown option 'precison'; the options are: precision mixed\|double, guard on\|off, "
+        r"backend auto\|native\|torch",
     ),
     "bad value": ({"options": "guard maybe"}, r"option guard is on or off, found 'maybe'"),
+    "bad value of three": (
+        {"options": "backend libtorch"},
+        r"option backend is auto, native or torch, found 'libtorch'",
+    ),
     "no value": ({"options": "precision"}, r"option precision needs a value"),
     "too few elements": (
         {"names": ["Si"]},
@@ -104,7 +109,7 @@ def test_the_log_says_what_runs(model_path: str, folder: Path) -> None:
     for line in (
         r"panna_plus model \S+model.pt: family panna, weights [0-9a-f]{12}",
         r"types: 1 = O, 2 = NULL, 3 = Si",
-        r"cutoff 4.6 angstrom, precision double, guard on",
+        r"cutoff 4.6 angstrom, precision double, guard on, backend native",
         r"validation: forces 0.0625",
         r"units real: 1 angstrom = 1, 1 eV = 23.06055",
         r"Lot, Pellegrini",

@@ -1,6 +1,7 @@
 """LAMMPS finds what PyTorch finds in float64, whatever the box, the ranks, the units and the styles beside us.
 
-One YAML file in `cases/` per simulation; `ranks` run in the fast tier, `slow_ranks` in the other.
+One YAML file in `cases/` per simulation; `ranks` run in the fast tier, `slow_ranks` in the other, `torch_ranks` with
+`backend torch`.
 """
 
 import re
@@ -21,25 +22,42 @@ from tests.lammps.structures import STRUCTURES
 CASES = {
     path.stem: yaml.safe_load(path.read_text()) for path in sorted((Path(__file__).parent / "cases").glob("*.yaml"))
 }
-NOT_OF_THE_DECK = {"what", "structure", "ranks", "slow_ranks", "empty_rank", "no_forces", "lennard_jones"}
+RANKS = {"ranks", "slow_ranks", "torch_ranks"}
+NOT_OF_THE_DECK = RANKS | {"what", "structure", "empty_rank", "no_forces", "lennard_jones"}
 
 # Forces relative to the largest one, energies per atom without E0 in eV, virial relative to its largest component.
 TOLERANCES = {"double": (1e-10, 1e-9, 1e-9), "mixed": (5e-5, 1e-5, 5e-5)}
 
 
-def runs() -> list[Any]:
-    return [
-        pytest.param(name, n, id=f"{name}-{n}", marks=[pytest.mark.slow] if n in case.get("slow_ranks", []) else [])
-        for name, case in CASES.items()
-        for n in sorted([*case["ranks"], *case.get("slow_ranks", [])])
-    ]
+def runs(case: dict[str, Any]) -> list[tuple[str, int, bool]]:
+    """Return (backend, ranks, is it slow) of all simulations of a case."""
+    lists = (("auto", "ranks", False), ("auto", "slow_ranks", True), ("torch", "torch_ranks", False))
+    return [(backend, n, slow) for backend, key, slow in lists for n in case.get(key, [])]
+
+
+ALL_RUNS = [
+    pytest.param(name, backend, n, id=f"{name}-{backend}-{n}", marks=[pytest.mark.slow] if slow else [])
+    for name, case in CASES.items()
+    for backend, n, slow in runs(case)
+]
 
 
 @pytest.mark.lammps
-@pytest.mark.parametrize(("name", "ranks"), runs())
-def test_agrees_with_pytorch(name: str, ranks: int, model_path: str, potential: Potential, folder: Path) -> None:
+@pytest.mark.parametrize(("name", "backend", "ranks"), ALL_RUNS)
+def test_agrees_with_pytorch(
+    name: str,
+    backend: str,
+    ranks: int,
+    model_path: str,
+    potential: Potential,
+    folder: Path,
+    request: pytest.FixtureRequest,
+) -> None:
+    if backend == "torch":
+        request.getfixturevalue("torch_backend")
     case = CASES[name]
     deck = deck_of(case)
+    deck.options += f" backend {backend}"
     expected = reference.of_model(potential, deck.atoms)
     assert case.get("no_forces") or np.sqrt((expected.forces**2).mean()) > 0.1
     if "lennard_jones" in case:

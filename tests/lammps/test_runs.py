@@ -1,5 +1,6 @@
 """What people do with a pair style beyond one evaluation."""
 
+import copy
 import re
 from pathlib import Path
 
@@ -7,6 +8,8 @@ import numpy as np
 import pytest
 from ase import Atoms
 
+from panna_plus.export import export_model
+from panna_plus.graph import graph_from_atoms
 from panna_plus.potential import Potential
 from tests.lammps import reference
 from tests.lammps.deck import (
@@ -86,6 +89,55 @@ def test_minimize(model_path: str, potential: Potential, folder: Path) -> None:
     assert abs(moved).max() > 0.05
     atoms.positions = found.positions
     check_forces(found, potential, atoms)
+
+
+def energies_of(outcome_text: str) -> np.ndarray:
+    """Return the potential energies of all lines that `ENERGIES` prints, eV."""
+    return np.array(re.findall(r"^ +\d+ +(-\d+\.\d+) *$", outcome_text, re.MULTILINE), dtype=float)
+
+
+ENERGIES = ["thermo_style custom step pe", "thermo_modify format float %.15g", "thermo 1"]
+MINIMIZATIONS = ["run 0", "minimize 0.0 0.0 2 10", "run 0", "minimize 0.0 0.0 2 10", "run 0"]
+
+
+@pytest.mark.parametrize("backend", ["native", "torch"])
+def test_minimize_is_double_and_runs_are_mixed(
+    backend: str, model_path: str, folder: Path, request: pytest.FixtureRequest
+) -> None:
+    if backend == "torch":
+        request.getfixturevalue("torch_backend")
+    found = {}
+    for precision in ("mixed", "double"):
+        options = f"precision {precision} guard off backend {backend}"
+        outcome = run_deck(deck(run=[*ENERGIES, *MINIMIZATIONS], options=options), model_path, folder / precision)
+        assert outcome.returncode == 0, outcome.text[-2000:]
+        assert outcome.text.count("minimizations evaluate the model in double precision") == (precision == "mixed")
+        found[precision] = energies_of(outcome.text)
+    # One line for a run, three for a minimization of two iterations.
+    in_run = np.array([True, False, False, False, True, False, False, False, True])
+    difference = abs(found["mixed"] - found["double"])
+    assert difference[~in_run].max() < 1e-9
+    assert difference[in_run].min() > 1e-8, "these runs are not in mixed precision"
+    assert np.ptp(found["double"][~in_run]) > 1.0
+
+
+def test_minimize_finds_its_file_from_another_folder(model_path: str, folder: Path) -> None:
+    folder.joinpath("own.pt").write_bytes(Path(model_path).read_bytes())
+    moving = ["shell mkdir below", "shell cd below", "run 0", "minimize 0.0 0.0 2 10"]
+    outcome = run_deck(deck(run=moving, options="guard off"), "own.pt", folder)
+    assert outcome.returncode == 0, outcome.text[-2000:]
+    assert "minimizations evaluate the model in double precision" in outcome.text
+
+
+def test_minimize_refuses_a_file_that_was_replaced(model_path: str, potential: Potential, folder: Path) -> None:
+    folder.joinpath("own.pt").write_bytes(Path(model_path).read_bytes())
+    other = copy.deepcopy(potential)
+    other.reference_energies += 1.0
+    export_model(other, folder / "new.pt", [graph_from_atoms(triclinic(), other.elements, other.cutoff)])
+    replacing = ["run 0", "shell mv new.pt own.pt", "minimize 0.0 0.0 2 10"]
+    outcome = run_deck(deck(run=replacing, options="guard off"), "own.pt", folder, 2)
+    assert outcome.returncode != 0
+    assert re.search(r"own.pt is not the one that pair_coeff read: give pair_coeff again", outcome.text)
 
 
 def test_neighbor_lists_last_between_two_builds(model_path: str, folder: Path) -> None:
