@@ -72,9 +72,9 @@ AnyInputs = TypeVar("AnyInputs")
 
 
 def moved_to(inputs: AnyInputs, device: torch.device | str) -> AnyInputs:
-    """Return a copy of a dataclass of tensors with every tensor on `device`."""
+    """Return a copy of a dataclass with everything that has a device, tensors above all, on `device`."""
     values = {f.name: getattr(inputs, f.name) for f in fields(inputs)}  # type: ignore[arg-type]
-    moved = {name: v.to(device) if isinstance(v, Tensor) else v for name, v in values.items()}
+    moved = {name: v.to(device) if hasattr(v, "to") else v for name, v in values.items()}
     return type(inputs)(**moved)
 
 

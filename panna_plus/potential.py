@@ -6,7 +6,7 @@ g_ij = dE/dr_ij:
     F_i = sum_j g_ij - sum_j g_ji        stress = 1/V sum_ij r_ij (x) g_ij
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Protocol
 
@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from panna_plus.errors import ConfigError, require
 from panna_plus.graph import AtomicGraph, sum_by_index
 
 
@@ -28,6 +29,8 @@ class Inputs(Protocol):
     def species(self) -> Tensor: ...
     @property
     def frames(self) -> Tensor: ...
+    @property
+    def volumes(self) -> Tensor: ...
     def to(self, device: torch.device | str) -> "Inputs": ...
     @staticmethod
     def concatenate(parts: Sequence[Any]) -> "Inputs": ...
@@ -71,6 +74,8 @@ class Potential(torch.nn.Module):
     """
 
     __jit_unused_properties__: ClassVar = ["n_parameters"]
+    # What may evaluate `predict`, the fastest first.
+    backends: ClassVar[tuple[str, ...]] = ("torch",)
     family: str
     reference_energies: Tensor
     shortest_distances: Tensor
@@ -79,6 +84,7 @@ class Potential(torch.nn.Module):
         super().__init__()
         self.elements = list(elements)
         self.cutoff = float(cutoff)
+        self.backend = "torch"
         n = len(self.elements)
         self.register_buffer("reference_energies", torch.zeros(n, dtype=torch.float64))
         self.register_buffer("shortest_distances", torch.zeros(n, n, dtype=torch.float64))
@@ -86,6 +92,30 @@ class Potential(torch.nn.Module):
     @property
     def n_parameters(self) -> int:
         return sum(p.numel() for p in self.parameters())
+
+    def use_backend(self, name: str, say: Callable[[str], None] = lambda _: None) -> None:
+        """Choose what evaluates `predict` from now on; `forward` and exported files know PyTorch alone.
+
+        Parameters
+        ----------
+        name : str
+            One of `backends`: 'torch', the reference, or 'native', compiled operators where the family has them.
+        say : callable (str)
+            Receives a line if something has to be compiled first.
+
+        Raises
+        ------
+        ConfigError
+            If the family does not have it.
+        PannaPlusError
+            If it cannot be built or loaded here, or does not serve the device of the potential.
+        """
+        require(
+            name in self.backends,
+            ConfigError,
+            f"the family {self.family} is evaluated by {' or '.join(self.backends)}, not by '{name}'",
+        )
+        self.backend = name
 
     def atomic_energies(self, displacements: Tensor, centers: Tensor, neighbors: Tensor, species: Tensor) -> Tensor:
         """Return the energies of all atoms, (n_atoms,) float64 eV, differentiable with respect to `displacements`."""

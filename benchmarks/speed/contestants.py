@@ -7,6 +7,7 @@ from speed.cost_models import cutoff_with, random_config, write_random_model, wr
 from speed.dynamics import Workbench, potentials_folder
 
 from panna_plus.model_file import read_model
+from panna_plus.native.torch_libraries import built_library
 
 ROOT = Path(__file__).resolve().parents[2]
 DEMO_MODEL = ROOT / "demo/model.pt"
@@ -53,9 +54,13 @@ def all_contestants(bench: Workbench, models: list[str], deepmd: Path | None) ->
         models = [f"demo={DEMO_MODEL}"]
     if not models:
         entrants.skipped["demo"] = f"{DEMO_MODEL.relative_to(ROOT)} not found: run `make demo` or name a model file"
-    for model in models:
-        name, _, path = model.rpartition("=")
-        entrants.contestants += in_both_precisions(trained(name or Path(path).stem, Path(path).resolve()))
+    ours = [
+        trained(name or Path(path).stem, Path(path).resolve()) for name, _, path in (m.rpartition("=") for m in models)
+    ]
+    for model in ours:
+        entrants.contestants += in_both_precisions(model)
+    if ours:
+        add_torch_backend(entrants, ours[0])
     for model in cost_only(bench):
         entrants.contestants += in_both_precisions(model)
     add_peers(entrants, bench)
@@ -127,6 +132,16 @@ def in_both_precisions(contestant: Contestant) -> list[Contestant]:
         )
         for precision in ("mixed", "double")
     ]
+
+
+def add_torch_backend(entrants: Field, model: Contestant) -> None:
+    """Add a model once more, evaluated by the TorchScript part of its file."""
+    name = f"{model.name} (torch)"
+    if built_library("torchscript") is None:
+        entrants.skipped[name] = "its library is not built: panna-plus build"
+        return
+    commands = [command.format(precision="mixed backend torch") for command in model.commands]
+    entrants.contestants.append(replace(model, name=name, commands=commands, errors=None, note="backend torch"))
 
 
 def add_peers(entrants: Field, bench: Workbench) -> None:

@@ -36,6 +36,12 @@ def add_parser(subparsers: Any) -> None:
     )
     parser.add_argument("--device", default="cpu", help="cpu, cuda, cuda:N or auto (cpu)")
     parser.add_argument("--dtype", choices=("float64", "float32"), default="float64", help="precision of the networks")
+    parser.add_argument(
+        "--backend",
+        choices=("auto", "native", "torch"),
+        default="auto",
+        help="compiled operators, the PyTorch reference, or the faster that works here (auto)",
+    )
     parser.add_argument("--batch-atoms", type=int, default=128, help="atoms evaluated at a time (128)")
     parser.set_defaults(run=run)
 
@@ -46,6 +52,7 @@ def run(args: argparse.Namespace) -> int:
 
     from panna_plus.commands.display import Display
     from panna_plus.families import load_potential
+    from panna_plus.training.backend import select_backend
     from panna_plus.training.evaluation import evaluate_frames
     from panna_plus.training.run import resolved_device
 
@@ -55,6 +62,7 @@ def run(args: argparse.Namespace) -> int:
     atoms, frames = read_labelled(args.frames, label_keys(args.key))
     check_elements(frames, potential.elements)
     display = Display()
+    select_backend(potential, args.backend, display.say)
     with display.counting_frames() as on_progress:
         results = evaluate_frames(potential, frames, device, args.batch_atoms, on_progress(""))
     report_errors(args, results, card["reference_energies"], display)

@@ -82,7 +82,7 @@ def started(config: "RunConfig", base_directory: Path, display: "Display") -> "R
 
     dataset = read_dataset(config, base_directory)
     display.console.print(render(data_report(dataset)))
-    run = build_run(config, dataset)
+    run = build_run(config, dataset, display.say)
     weights = ", ".join(f"{name} {weight:g}" for name, weight in config.training.loss_weights.model_dump().items())
     display.say(
         f"\n{config.family}: {run.potential.n_parameters} parameters, cutoff {run.potential.cutoff:g} Å, on "

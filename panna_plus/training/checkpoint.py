@@ -206,7 +206,7 @@ def restore(trainer: Trainer, checkpoint: Checkpoint) -> None:
     trainer.training_errors = SquareSums(**state["training_errors"])
     trainer.history = state["history"]
     if state["best"] is not None:
-        weights = trainer.averaged.module.state_dict()
+        weights = trainer.averaged.potential.state_dict()
         best = {n: t.to(weights[n].device) for n, t in part(checkpoint, "best").items()}
         trainer.best = Best(state["best"]["score"], state["best"]["epoch"], best, state["best"]["is_late"])
     restore_random_state(part(checkpoint, "random"), state["python_random"])

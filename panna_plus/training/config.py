@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from functools import cache
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt, create_model, field_validator
 
@@ -45,6 +45,14 @@ class TrainingConfig(Config):
     validation_interval: PositiveInt = Field(5, description="epochs between two validations")
     checkpoint_minutes: PositiveFloat = Field(2.0, description="min; between two checkpoints")
     device: str = Field("auto", description="auto, cpu, cuda or cuda:N; auto takes a GPU where there is one")
+    backend: Literal["auto", "native", "torch"] = Field(
+        "auto",
+        description="what evaluates the potential: native, compiled operators on the CPU; torch, the PyTorch "
+        "reference; auto takes native where the family has it and it can be built",
+    )
+    cache: bool = Field(
+        True, description="keep in memory what no step changes: descriptor values, with backend torch their Jacobian"
+    )
     threads: PositiveInt | None = Field(
         1, description="CPU threads; the same number repeats a run bit for bit, null leaves it to torch"
     )

@@ -37,21 +37,28 @@ def no_progress(_done: int, _total: int) -> None:
 
 
 def prepare_examples(
-    potential: Potential, frames: Sequence[Frame], device: torch.device, on_progress: Progress = no_progress
+    potential: Potential,
+    frames: Sequence[Frame],
+    device: torch.device,
+    on_progress: Progress = no_progress,
+    use_cache: bool = True,
 ) -> list[Example]:
-    """Prepare every frame once.
+    """Read every frame once into what steps take.
 
     Parameters
     ----------
     potential : Potential
         On `device`.
     on_progress : callable (frames done, frames in total)
+    use_cache : bool
+        Keep what the potential can compute beforehand; else the graph alone.
     """
     examples = []
     for number, frame in enumerate(frames):
         on_progress(number, len(frames))
         graph = training_graph(potential, frame).to(device)
-        examples.append(Example(potential.prepare(graph), labels_of(frame).to(device)))
+        inputs = potential.prepare(graph) if use_cache else graph
+        examples.append(Example(inputs, labels_of(frame).to(device)))
     on_progress(len(frames), len(frames))
     return examples
 

@@ -5,15 +5,14 @@ import math
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import torch
 from torch import Tensor
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from panna_plus.data.batches import batch_order
 from panna_plus.errors import NumericalError
 from panna_plus.potential import Potential
+from panna_plus.training.average import WeightAverage
 from panna_plus.training.config import TrainingConfig
 from panna_plus.training.examples import Example, batches_by_atoms
 from panna_plus.training.loss import errors_of, mean_squares, weighted_sum
@@ -105,8 +104,7 @@ class Trainer:
         self.optimizer = torch.optim.AdamW(
             self.parameters, lr=config.learning_rate, weight_decay=config.weight_decay, fused=True
         )
-        self.averaged = AveragedModel(potential, multi_avg_fn=get_ema_multi_avg_fn(config.ema_decay))
-        self.averaged.requires_grad_(False)
+        self.averaged = WeightAverage(potential, config.ema_decay)
         self.batches_per_epoch = math.ceil(len(train) / config.batch_size)
         self.n_steps = self.batches_per_epoch * config.epochs
         self.position = Position()
@@ -181,11 +179,12 @@ class Trainer:
         loss = weighted_sum(terms, weights)
         if isinstance(loss, Tensor):
             self.optimizer.zero_grad(set_to_none=True)
-            loss.backward()
+            # The displacements also require gradients, which nobody reads.
+            loss.backward(inputs=self.parameters)
             norm = torch.nn.utils.clip_grad_norm_(self.parameters, self.config.gradient_clip, foreach=True)
             self._count(terms, norm, batch, frames)
             self.optimizer.step()
-            self.averaged.update_parameters(self.potential)
+            self.averaged.update()
         self.position.batch += 1
         self.position.step += 1
 
@@ -212,7 +211,7 @@ class Trainer:
         rival = self.best if self.best is None or self.best.is_late == late else None
         is_best = math.isfinite(score) and (rival is None or score <= (1.0 + SCORE_TOLERANCE) * rival.score)
         if is_best:
-            state = {name: value.detach().clone() for name, value in self.averaged.module.state_dict().items()}
+            state = {name: value.detach().clone() for name, value in self.averaged.potential.state_dict().items()}
             lowest = score if rival is None else min(score, rival.score)
             self.best = Best(lowest, self.position.epoch, state, late)
         record = self._record(errors, score, is_best)
@@ -224,9 +223,8 @@ class Trainer:
         """Return the errors of the averaged weights by quantity and their score, the loss with its late weights."""
         sums = {quantity: ErrorSums() for quantity in QUANTITIES}
         squares = SquareSums()
-        potential: Any = self.averaged.module
         for batch in self.validation:
-            errors = errors_of(potential.predict(batch.inputs), batch.labels)
+            errors = errors_of(self.averaged.potential.predict(batch.inputs), batch.labels)
             for k, quantity in enumerate(QUANTITIES):
                 values = getattr(errors, quantity)
                 if values is None:
@@ -255,7 +253,7 @@ class Trainer:
 
     def best_potential(self) -> Potential:
         """Return a copy of the potential with the best averaged weights; with the latest before any validation."""
-        potential: Any = copy.deepcopy(self.averaged.module)
+        potential = copy.deepcopy(self.averaged.potential)
         if self.best is not None:
             potential.load_state_dict(self.best.state)
         return potential

@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, is_dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from panna_plus.families import build_potential
 from panna_plus.graph import graph_from_atoms
 from panna_plus.potential import Potential
 from panna_plus.training import figures, report
+from panna_plus.training.backend import Say, be_quiet, select_backend
 from panna_plus.training.checkpoint import RunIdentity
 from panna_plus.training.config import RunConfig
 from panna_plus.training.evaluation import evaluate_examples, evaluate_frames
@@ -73,15 +74,20 @@ def resolved_device(name: str) -> torch.device:
     return device
 
 
-def build_run(config: RunConfig, dataset: DataSet) -> Run:
-    """Check the labels against the loss and build the potential with its reference energies."""
+def build_run(config: RunConfig, dataset: DataSet, say: Say = be_quiet) -> Run:
+    """Check the labels against the loss and build the potential with its reference energies.
+
+    `say` receives a line if operators have to be compiled first, or cannot be.
+    """
     check_loss_labels(dataset, config.training.loss_weights.model_dump())
     device = resolved_device(config.training.device)
     potential = build_potential(config.family, config.model, dataset.elements, config.seed)
     potential.reference_energies.copy_(torch.from_numpy(dataset.reference_energies.array(dataset.elements)))
     shortest = shortest_distances(dataset.train, dataset.elements)
     potential.shortest_distances.copy_(torch.from_numpy(shortest))
-    return Run(config, dataset, potential.to(device), device)
+    potential.to(device)
+    select_backend(potential, config.training.backend, say)
+    return Run(config, dataset, potential, device)
 
 
 def read_dataset(config: RunConfig, base_directory: Path) -> DataSet:
@@ -91,8 +97,9 @@ def read_dataset(config: RunConfig, base_directory: Path) -> DataSet:
 
 def prepare(run: Run, on_progress: SplitProgress = lambda _: no_progress) -> Prepared:
     """Prepare the frames that are used again and again, and initialize the potential from the training frames."""
+    use_cache = run.config.training.cache
     examples = {
-        split: prepare_examples(run.potential, run.dataset.splits[split], run.device, on_progress(split))
+        split: prepare_examples(run.potential, run.dataset.splits[split], run.device, on_progress(split), use_cache)
         for split in ("train", "validation")
     }
     run.potential.initialize([e.inputs for e in examples["train"]])
@@ -173,5 +180,11 @@ def config_hash(config: RunConfig) -> str:
 
 def memory_of(examples: Sequence[Example]) -> int:
     """Return the bytes that the tensors of examples take."""
-    tensors = [t for e in examples for t in [*vars(e.inputs).values(), *vars(e.labels).values()]]
-    return sum(t.numel() * t.element_size() for t in tensors if isinstance(t, torch.Tensor))
+    return sum(bytes_of(value) for example in examples for value in vars(example).values())
+
+
+def bytes_of(value: Any) -> int:
+    """Return the bytes of a tensor, or of all tensors in a dataclass."""
+    if isinstance(value, torch.Tensor):
+        return value.numel() * value.element_size()
+    return sum(map(bytes_of, vars(value).values())) if is_dataclass(value) else 0

@@ -40,7 +40,7 @@ def trial(run: Run) -> Trial:
     train = spread(run.dataset.train, max(N_FRAMES, run.config.training.batch_size))
     prepare_examples(run.potential, train[:1], run.device)  # the first call is slower
     start = time.monotonic()
-    examples = prepare_examples(run.potential, train, run.device)
+    examples = prepare_examples(run.potential, train, run.device, use_cache=run.config.training.cache)
     prepare_seconds = time.monotonic() - start
     run.potential.initialize([e.inputs for e in examples])
     trainer = Trainer(

@@ -134,7 +134,7 @@ def test_best_weights_are_those_of_the_lowest_score(data):
     scores = {r["epoch"]: r["score"] for r in trainer.history}
     assert list(scores) == [2, 4, 6, 8, 10, 12]
     assert trainer.best.score == min(scores.values())
-    trainer.averaged.module.load_state_dict(trainer.best.state)
+    trainer.averaged.potential.load_state_dict(trainer.best.state)
     assert trainer.validation_errors()[1] == pytest.approx(trainer.best.score, rel=1e-12)
 
 
@@ -142,7 +142,7 @@ def test_validation_is_of_the_averaged_weights(data):
     _, prepared = prepared_run(data, epochs=2, ema_decay=0.99)
     trainer = prepared.trainer
     trainer.fit()
-    live, averaged = trainer.potential.state_dict(), trainer.averaged.module.state_dict()
+    live, averaged = trainer.potential.state_dict(), trainer.averaged.potential.state_dict()
     assert not all(torch.equal(live[n], averaged[n]) for n in live)
 
 

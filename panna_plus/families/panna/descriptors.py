@@ -21,6 +21,7 @@ class Descriptor(torch.nn.Module):
 
     __jit_unused_properties__: ClassVar = ["cutoff"]
     kind: str
+    parameter_names: ClassVar[tuple[str, ...]]
     radial_cutoff: Tensor
     radial_eta: Tensor
     radial_centers: Tensor
@@ -35,13 +36,17 @@ class Descriptor(torch.nn.Module):
         self.n_angular = n_angular
         self.n_blocks = n_elements * (n_elements + 1) // 2
         self.n_features = n_elements * n_radial + self.n_blocks * n_angular
-        for name, value in parameters.items():
-            self.register_buffer(name, value.to(torch.float64).clone(), persistent=False)
+        for name in self.parameter_names:
+            self.register_buffer(name, parameters[name].to(torch.float64).clone(), persistent=False)
         self.register_buffer("blocks", angular_block_numbers(n_elements), persistent=False)
 
     @property
     def cutoff(self) -> float:
         return max(float(self.radial_cutoff), float(self.angular_cutoff))
+
+    def parameter_arrays(self) -> dict[str, Tensor]:
+        """Return the numbers that define the functions, by name and in the order of `parameter_names`."""
+        return {name: getattr(self, name) for name in self.parameter_names}
 
     def radial(self, r: Tensor) -> Tensor:
         raise RuntimeError("a descriptor defines radial(r): (n,) -> (n, n_radial)")
@@ -80,6 +85,17 @@ class MbpDescriptor(Descriptor):
     """
 
     kind = "mbp"
+    parameter_names = (
+        "radial_cutoff",
+        "radial_eta",
+        "radial_centers",
+        "angular_cutoff",
+        "angular_eta",
+        "angular_centers",
+        "angular_theta",
+        "angular_zeta",
+        "angular_epsilon",
+    )
     angular_centers: Tensor
     angular_theta: Tensor
     angular_zeta: Tensor
@@ -119,6 +135,15 @@ class BpDescriptor(Descriptor):
     """
 
     kind = "bp"
+    parameter_names = (
+        "radial_cutoff",
+        "radial_eta",
+        "radial_centers",
+        "angular_cutoff",
+        "angular_eta",
+        "angular_zeta",
+        "angular_lambda",
+    )
     angular_zeta: Tensor
     angular_lambda: Tensor
 

@@ -1,18 +1,21 @@
 """The panna potential: E_i = E0 + N_X(G_i) - N_X(0), one perceptron N per element X on the descriptor values G."""
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from panna_plus.errors import PannaPlusError, require
 from panna_plus.families.panna.config import PannaConfig
 from panna_plus.families.panna.descriptors import DESCRIPTORS, Descriptor, descriptor_from_config
 from panna_plus.families.panna.jacobian import DescriptorInputs, descriptor_inputs
+from panna_plus.families.panna.operators import DescribedGraph, described, pair_gradient
 from panna_plus.graph import AtomicGraph, sum_by_index
 from panna_plus.layers.perceptron import DenseLayer, random_perceptron
-from panna_plus.potential import Potential, Prediction, detached, forces_of, stress_of
+from panna_plus.native.torch_libraries import load_ops
+from panna_plus.potential import Potential, Prediction, detached, forces_of, from_pair_gradients, stress_of
 
 LONE_ATOM = ("reference", "network")
 
@@ -32,6 +35,7 @@ class PannaPotential(Potential):
     """
 
     family = "panna"
+    backends: ClassVar = ("native", "torch")
     feature_mean: Tensor
     feature_scale: Tensor
 
@@ -75,23 +79,50 @@ class PannaPotential(Potential):
             energies = energies.index_add(0, atoms, value)
         return energies
 
-    def prepare(self, graph: AtomicGraph) -> DescriptorInputs:
-        """Return the descriptor values and their sparse Jacobian, which a training evaluates again and again."""
-        return descriptor_inputs(self.descriptor, graph)
+    def use_backend(self, name: str, say: Callable[[str], None] = lambda _: None) -> None:
+        if name == "native":
+            device = self.reference_energies.device
+            require(
+                device.type == "cpu",
+                PannaPlusError,
+                f"the native operators run on the CPU, the potential is on {device}: use backend torch, or device cpu",
+            )
+            load_ops(say)
+        super().use_backend(name, say)
+
+    def prepare(self, graph: AtomicGraph) -> DescriptorInputs | DescribedGraph:
+        """Return the descriptor values and, for the PyTorch reference, their sparse Jacobian.
+
+        Neither changes in a training. The native operators are faster than memory: they make the Jacobian anew.
+        """
+        return (
+            described(self.descriptor, graph) if self.backend == "native" else descriptor_inputs(self.descriptor, graph)
+        )
 
     def predict(self, inputs: Any, create_graph: bool = False) -> Prediction:
-        if not isinstance(inputs, DescriptorInputs):
+        if isinstance(inputs, AtomicGraph) and self.backend == "native":
+            inputs = described(self.descriptor, inputs)
+        if isinstance(inputs, AtomicGraph):
             return super().predict(inputs, create_graph)
         with torch.enable_grad():
             features = inputs.features.detach().requires_grad_(True)
             atomic = self.energies_of_features(features, inputs.species)
             (gradient,) = torch.autograd.grad(atomic.sum(), features, create_graph=create_graph)
-        prediction = from_feature_gradients(inputs, atomic, gradient.to(inputs.jacobian.dtype))
+            prediction = self.from_feature_gradient(inputs, atomic, gradient)
         return prediction if create_graph else detached(prediction)
 
-    def initialize(self, inputs: Sequence[DescriptorInputs]) -> None:
+    def from_feature_gradient(
+        self, inputs: DescriptorInputs | DescribedGraph, atomic_energies: Tensor, gradient: Tensor
+    ) -> Prediction:
+        """Assemble a prediction from dE/dG, (n_atoms, F)."""
+        if isinstance(inputs, DescriptorInputs):
+            return from_jacobian(inputs, atomic_energies, gradient.to(inputs.jacobian.dtype))
+        pairs = pair_gradient(self.descriptor, inputs, gradient)
+        return from_pair_gradients(inputs.graph, atomic_energies, pairs)
+
+    def initialize(self, inputs: Sequence[Any]) -> None:
         """Standardise each element's features by their mean and deviation over the training atoms."""
-        features = torch.cat([i.features for i in inputs])
+        features = torch.cat([self.features_of(i) for i in inputs])
         species = torch.cat([i.species for i in inputs])
         for s in range(len(self.elements)):
             rows = features[species == s]
@@ -102,11 +133,19 @@ class PannaPotential(Potential):
                 self.feature_mean[s] = rows.mean(dim=0)
                 self.feature_scale[s] = deviation.clamp(min=float(floor))
 
+    def features_of(self, inputs: Any) -> Tensor:
+        """Return the descriptor values, (n_atoms, F) float64, of a graph or of what `prepare` made of it."""
+        if not isinstance(inputs, AtomicGraph):
+            return inputs.features
+        if self.backend == "native":
+            return described(self.descriptor, inputs).features
+        with torch.no_grad():
+            return self.descriptor(inputs.displacements, inputs.centers, inputs.neighbors, inputs.species)
+
     def arrays(self) -> dict[str, np.ndarray]:
         arrays = super().arrays()
-        for name, value in self.descriptor.named_buffers():
-            if name != "blocks":
-                arrays["descriptor/" + name.replace("_", "/", 1)] = value.cpu().numpy()
+        for name, value in self.descriptor.parameter_arrays().items():
+            arrays["descriptor/" + name.replace("_", "/", 1)] = value.cpu().numpy()
         for s, (element, layers) in enumerate(zip(self.elements, self.layers(), strict=True)):
             arrays[f"element/{element}/feature_mean"] = self.feature_mean[s].cpu().numpy()
             arrays[f"element/{element}/feature_scale"] = self.feature_scale[s].cpu().numpy()
@@ -143,7 +182,7 @@ def require_sizes(network: torch.nn.Sequential, n_features: int) -> None:
         raise ValueError(f"the last layer must have one output, found {n_in}")
 
 
-def from_feature_gradients(inputs: DescriptorInputs, atomic_energies: Tensor, gradient: Tensor) -> Prediction:
+def from_jacobian(inputs: DescriptorInputs, atomic_energies: Tensor, gradient: Tensor) -> Prediction:
     """Assemble a prediction from dE/dG (n_atoms, F) and the cached Jacobian: two matrix products."""
     n_features = gradient.shape[1]
     touched = inputs.touched[inputs.species[inputs.neighbors]]
