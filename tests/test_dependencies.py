@@ -29,6 +29,7 @@ PYTHON_FLOORS = {
     "panna_plus.export": 5,
     "panna_plus.training": 6,
     "panna_plus.calculator": 6,
+    "panna_plus.verify": 6,
     "panna_plus.commands": 7,
 }
 NATIVE_FLOORS = {"math": 0, "system": 1, "model_file": 2, "potential": 3, "cpu": 4, "c_api": 5, "python": 6, "torch": 6}

