@@ -2,8 +2,8 @@
 
 Notation: i center; a, b two of its neighbors; r distance; c cosine of the angle a-i-b; S elements; N atoms; F features.
 Features of an atom: one radial block per neighbor element, then one angular block per unordered pair of elements in
-the order (0,0), (0,1), ..., (1,1), ... Both descriptors are sums of two elementwise functions, `radial(r)` and
-`angular(r_a, r_b, c)`; summation, layout and the sparse Jacobian are shared.
+the order (0,0), (0,1), ..., (1,1), ... Both descriptors are sums of two elementwise functions, `radial(r)`, the
+same in both, and `angular(r_a, r_b, c)`; summation, layout and the sparse Jacobian are shared.
 """
 
 from typing import ClassVar
@@ -17,7 +17,7 @@ from panna_plus.layers.cutoff import cosine_cutoff
 
 
 class Descriptor(torch.nn.Module):
-    """Features (N, F) of atoms from the displacements to their neighbors; a subclass gives `radial` and `angular`."""
+    """Features (N, F) of atoms from the displacements to their neighbors; a subclass gives `angular`."""
 
     __jit_unused_properties__: ClassVar = ["cutoff"]
     kind: str
@@ -49,7 +49,8 @@ class Descriptor(torch.nn.Module):
         return {name: getattr(self, name) for name in self.parameter_names}
 
     def radial(self, r: Tensor) -> Tensor:
-        raise RuntimeError("a descriptor defines radial(r): (n,) -> (n, n_radial)")
+        """Return the radial functions of distances (n,), (n, n_radial)."""
+        return gaussians(r, self.radial_eta, self.radial_centers) * cosine_cutoff(r, self.radial_cutoff).unsqueeze(1)
 
     def angular(self, r_a: Tensor, r_b: Tensor, c: Tensor) -> Tensor:
         raise RuntimeError("a descriptor defines angular(r_a, r_b, c): (n,) -> (n, n_angular)")
@@ -105,9 +106,6 @@ class MbpDescriptor(Descriptor):
         n_angular = parameters["angular_eta"].numel() * parameters["angular_theta"].numel()
         super().__init__(n_elements, parameters["radial_eta"].numel(), n_angular, parameters)
 
-    def radial(self, r: Tensor) -> Tensor:
-        return gaussians(r, self.radial_eta, self.radial_centers) * cosine_cutoff(r, self.radial_cutoff).unsqueeze(1)
-
     def angular(self, r_a: Tensor, r_b: Tensor, c: Tensor) -> Tensor:
         envelope = 2.0 * cosine_cutoff(r_a, self.angular_cutoff) * cosine_cutoff(r_b, self.angular_cutoff)
         distance = gaussians(0.5 * (r_a + r_b), self.angular_eta, self.angular_centers) * envelope.unsqueeze(1)
@@ -149,9 +147,6 @@ class BpDescriptor(Descriptor):
 
     def __init__(self, n_elements: int, parameters: dict[str, Tensor]):
         super().__init__(n_elements, parameters["radial_eta"].numel(), parameters["angular_eta"].numel(), parameters)
-
-    def radial(self, r: Tensor) -> Tensor:
-        return gaussians(r, self.radial_eta, self.radial_centers) * cosine_cutoff(r, self.radial_cutoff).unsqueeze(1)
 
     def angular(self, r_a: Tensor, r_b: Tensor, c: Tensor) -> Tensor:
         # The floor keeps the slope of the root finite for two neighbors at the same place.
