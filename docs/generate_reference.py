@@ -15,6 +15,7 @@ from pydantic_core import PydanticUndefined
 from panna_plus.commands.main import build_parser
 from panna_plus.config import Config
 from panna_plus.families.panna.config import BpConfig
+from panna_plus.families.so3krates.config import So3kratesConfig
 from panna_plus.training.config import run_config_class
 
 FOLDER = Path(__file__).parent / "reference"
@@ -41,6 +42,7 @@ Made from the code by `python docs/generate_reference.py`.
 def configuration_page() -> str:
     """Return the page of all options of a configuration file."""
     sections = [*sections_of(run_config_class("panna"), ""), ("model.descriptor, with type: bp", BpConfig)]
+    sections += [(f"{path}, with family: so3krates", s) for path, s in sections_of(So3kratesConfig, "model")]
     parts = [
         f"\n## {f'`{path}`' if path else 'Top level'}\n\n{about(section)}\n\n{table(section)}"
         for path, section in sections

@@ -2,12 +2,14 @@
 
 import copy
 import io
+import math
 import warnings
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -16,6 +18,7 @@ from panna_plus.errors import ModelFileError, require
 from panna_plus.families import load_potential
 from panna_plus.graph import AtomicGraph
 from panna_plus.model_file import FORMAT_VERSION, archive_bytes, write_atomically
+from panna_plus.neighbors import pair_list
 from panna_plus.potential import Potential
 
 N_CALLS = 10
@@ -24,6 +27,10 @@ CITATION = {
     "panna": [
         "Lot, Pellegrini, Shaidu and Kucukbenli, PANNA: Properties from Artificial Neural Network Architectures, "
         "Comput. Phys. Commun. 256, 107402 (2020)"
+    ],
+    "so3krates": [
+        "Frank, Unke, Müller and Chmiela, A Euclidean transformer for fast and stable machine learned force fields, "
+        "Nat. Commun. 15, 6539 (2024)"
     ],
 }
 
@@ -88,8 +95,8 @@ def card_of(potential: Potential) -> dict[str, Any]:
         "family": potential.family,
         "elements": elements,
         "cutoff": potential.cutoff,
-        "reach": potential.cutoff,
-        "n_exchanges": 0,
+        "reach": potential.reach,
+        "n_exchanges": potential.n_exchanges,
         "units": {"length": "angstrom", "energy": "eV"},
         "dtype": "float32" if dtypes == {torch.float32} else "float64",
         "n_parameters": potential.n_parameters,
@@ -140,7 +147,7 @@ def check_file(path: Path, reference: Potential, graphs: Sequence[AtomicGraph]) 
 
 def flat(module: torch.nn.Module, graph: AtomicGraph) -> tuple[Tensor, Tensor]:
     """Return atomic energies and pair gradients of a graph."""
-    return module(graph.displacements, graph.centers, graph.neighbors, graph.species)
+    return module(graph.displacements, graph.centers, graph.neighbors, graph.species, *graph.states)
 
 
 def compare(found: Tensor, expected: Tensor, what: str) -> None:
@@ -152,3 +159,28 @@ def compare(found: Tensor, expected: Tensor, what: str) -> None:
         ModelFileError,
         f"{what}: differs from the trained model by {error:.3e} (largest value {scale:.3e}); nothing was written",
     )
+
+
+def checking_graphs(potential: Potential, n_graphs: int = 4) -> list[AtomicGraph]:
+    """Make small random clusters of all elements on which an exported file can be compared with the potential."""
+    generator = np.random.default_rng(1)
+    n_elements = len(potential.elements)
+    graphs = []
+    for n_atoms in range(n_elements, n_elements + 4 * n_graphs, 4):
+        # Distinct sites of a cubic lattice, displaced: no two atoms closer than 1.2 Å.
+        side = math.ceil(n_atoms ** (1 / 3)) + 1
+        sites = np.unravel_index(generator.permutation(side**3)[:n_atoms], (side, side, side))
+        positions = 1.6 * np.stack(sites, axis=1) + generator.uniform(-0.2, 0.2, (n_atoms, 3))
+        i, j, _ = pair_list(positions, np.zeros((3, 3)), (False, False, False), potential.cutoff)
+        graphs.append(
+            AtomicGraph(
+                species=torch.arange(n_atoms) % n_elements,
+                centers=torch.from_numpy(i),
+                neighbors=torch.from_numpy(j),
+                displacements=torch.from_numpy(positions[j] - positions[i]),
+                frames=torch.zeros(n_atoms, dtype=torch.int64),
+                n_frames=1,
+                volumes=torch.tensor([torch.nan], dtype=torch.float64),
+            )
+        )
+    return graphs

@@ -2,14 +2,33 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 import torch
 from ase import Atoms
 from torch import Tensor
 
-from panna_plus.neighbors import pair_list, species_of, volume_of
+from panna_plus.neighbors import pair_list, species_of, total_charge, unpaired_electrons, volume_of
+
+
+class FrameStates(NamedTuple):
+    """Which frame each atom belongs to, and what is given for whole frames; also part of exported TorchScript.
+
+    Attributes
+    ----------
+    of_atoms : (n_atoms,) int64
+    charges : (n_frames,) float64, e
+    spins : (n_frames,) float64
+        Numbers of unpaired electrons.
+    is_owned : (n_atoms,) bool
+        False for copies of atoms, made for the sake of their neighbors: they count in no sum over a frame.
+    """
+
+    of_atoms: Tensor
+    charges: Tensor
+    spins: Tensor
+    is_owned: Tensor
 
 
 @dataclass(frozen=True)
@@ -29,6 +48,10 @@ class AtomicGraph:
     n_frames : int
     volumes : (n_frames,) float64, Å³
         NaN for a frame whose cell does not have three vectors.
+    charges : (n_frames,) float64, e
+        Total charges; 0 where they are not given.
+    spins : (n_frames,) float64
+        Numbers of unpaired electrons; 0 where they are not given.
     """
 
     species: Tensor
@@ -38,10 +61,22 @@ class AtomicGraph:
     frames: Tensor
     n_frames: int
     volumes: Tensor
+    charges: Tensor = None  # type: ignore[assignment]
+    spins: Tensor = None  # type: ignore[assignment]
+
+    def __post_init__(self) -> None:
+        for name in ("charges", "spins"):
+            if getattr(self, name) is None:
+                object.__setattr__(self, name, torch.zeros_like(self.volumes))
 
     @property
     def n_atoms(self) -> int:
         return self.species.shape[0]
+
+    @property
+    def states(self) -> FrameStates:
+        """The frames as a potential takes them."""
+        return FrameStates(self.frames, self.charges, self.spins, torch.ones_like(self.frames, dtype=torch.bool))
 
     def to(self, device: torch.device | str) -> "AtomicGraph":
         """Return the graph with every tensor on `device`."""
@@ -60,6 +95,8 @@ class AtomicGraph:
             frames=torch.cat([g.frames + f for g, f in zip(graphs, first_frame, strict=True)]),
             n_frames=sum(g.n_frames for g in graphs),
             volumes=torch.cat([g.volumes for g in graphs]),
+            charges=torch.cat([g.charges for g in graphs]),
+            spins=torch.cat([g.spins for g in graphs]),
         )
 
 
@@ -85,13 +122,37 @@ def sum_by_index(values: Tensor, index: Tensor, n: int) -> Tensor:
     return torch.zeros(shape, dtype=values.dtype, device=values.device).index_add(0, index, values)
 
 
+def frame_states(
+    species: Tensor,
+    frames: Tensor | None = None,
+    charges: Tensor | None = None,
+    spins: Tensor | None = None,
+    is_owned: Tensor | None = None,
+) -> FrameStates:
+    """Complete what is known of the frames: all atoms in one, no charge, no unpaired electron, no copies of atoms."""
+    of_atoms = torch.zeros_like(species) if frames is None else frames
+    n_frames = 1
+    if charges is not None:
+        n_frames = charges.shape[0]
+    elif frames is not None and frames.shape[0] > 0:
+        n_frames = int(frames.max()) + 1
+    nothing = torch.zeros(n_frames, dtype=torch.float64, device=species.device)
+    everything = torch.ones_like(species, dtype=torch.bool)
+    return FrameStates(
+        of_atoms,
+        nothing if charges is None else charges,
+        nothing if spins is None else spins,
+        everything if is_owned is None else is_owned,
+    )
+
+
 def graph_from_atoms(atoms: Atoms, elements: Sequence[str], cutoff: float) -> AtomicGraph:
     """Build the graph of one ASE frame.
 
     Parameters
     ----------
     atoms : ase.Atoms
-        Not changed. Atoms may lie outside the cell.
+        Not changed. Atoms may lie outside the cell. `info` may hold 'charge' and 'spin'.
     elements : sequence of str
         Chemical symbols in species order.
     cutoff : float, Å
@@ -112,4 +173,6 @@ def graph_from_atoms(atoms: Atoms, elements: Sequence[str], cutoff: float) -> At
         frames=torch.zeros(len(atoms), dtype=torch.int64),
         n_frames=1,
         volumes=torch.tensor([volume_of(atoms)], dtype=torch.float64),
+        charges=torch.tensor([total_charge(atoms)], dtype=torch.float64),
+        spins=torch.tensor([unpaired_electrons(atoms)], dtype=torch.float64),
     )

@@ -188,6 +188,25 @@ def species_of(atoms: Atoms, elements: Sequence[str]) -> np.ndarray:
     return species
 
 
+def total_charge(atoms: Atoms) -> float:
+    """Return `atoms.info['charge']` in e, 0 where there is none."""
+    return number_in_info(atoms, "charge")
+
+
+def unpaired_electrons(atoms: Atoms) -> float:
+    """Return `atoms.info['spin']`, the number of unpaired electrons (0 for a singlet), 0 where there is none."""
+    return number_in_info(atoms, "spin")
+
+
+def number_in_info(atoms: Atoms, key: str) -> float:
+    """Return a number of `atoms.info`, 0 where it is absent; NaN, which models that use it refuse, if it is none."""
+    value = atoms.info.get(key, 0.0)
+    try:
+        return float(value)
+    except (TypeError, ValueError):
+        return float("nan")
+
+
 def volume_of(atoms: Atoms) -> float:
     """Return the volume in Å³, or NaN where the cell does not have three vectors or nothing is periodic."""
     if atoms.cell.rank < 3 or not atoms.pbc.any():

@@ -6,8 +6,8 @@ g_ij = dE/dr_ij:
     F_i = sum_j g_ij - sum_j g_ji        stress = 1/V sum_ij r_ij (x) g_ij
 """
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, Protocol
 
 import numpy as np
@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from panna_plus.errors import ConfigError, require
-from panna_plus.graph import AtomicGraph, sum_by_index
+from panna_plus.graph import AtomicGraph, FrameStates, frame_states, sum_by_index
 
 
 class Inputs(Protocol):
@@ -48,12 +48,15 @@ class Prediction:
     forces : (n_atoms, 3) float64, eV/Å
     stress : (n_frames, 3, 3) float64, eV/Å³
         Tension positive; NaN for a frame without a volume.
+    details : mapping of name to (n_atoms,) tensor
+        What else the family knows of atoms, such as charges or the parts of the energy.
     """
 
     energies: Tensor
     atomic_energies: Tensor
     forces: Tensor
     stress: Tensor
+    details: Mapping[str, Tensor] = field(default_factory=dict)
 
 
 class Potential(torch.nn.Module):
@@ -64,16 +67,25 @@ class Potential(torch.nn.Module):
     elements : sequence of str
         Chemical symbols in species order.
     cutoff : float, Å
+        Of the list of pairs that it takes, its longest.
 
     Attributes
     ----------
+    reach : float, Å
+        Distance over which an atomic energy depends on its surroundings.
+    n_exchanges : int
+        How often what was computed for atoms must be known of their neighbors before the energy follows.
+    info_keys : sequence of str
+        Entries of `atoms.info` that the energy depends on.
+    detail_names : sequence of str
+        Names of the details of a prediction.
     reference_energies : (n_elements,) float64, eV
         Energy of the isolated atom, part of the atomic energies.
     shortest_distances : (n_elements, n_elements) float64, Å
         Shortest distance of each pair of elements in the training data; 0 where it never occurred.
     """
 
-    __jit_unused_properties__: ClassVar = ["n_parameters"]
+    __jit_unused_properties__: ClassVar = ["n_parameters", "info_keys", "detail_names"]
     # What may evaluate `predict`, the fastest first.
     backends: ClassVar[tuple[str, ...]] = ("torch",)
     family: str
@@ -88,10 +100,19 @@ class Potential(torch.nn.Module):
         n = len(self.elements)
         self.register_buffer("reference_energies", torch.zeros(n, dtype=torch.float64))
         self.register_buffer("shortest_distances", torch.zeros(n, n, dtype=torch.float64))
+        self.reach, self.n_exchanges = self.cutoff, 0
 
     @property
     def n_parameters(self) -> int:
         return sum(p.numel() for p in self.parameters())
+
+    @property
+    def info_keys(self) -> Sequence[str]:
+        return ()
+
+    @property
+    def detail_names(self) -> Sequence[str]:
+        return ()
 
     def use_backend(self, name: str, say: Callable[[str], None] = lambda _: None) -> None:
         """Choose what evaluates `predict` from now on; `forward` and exported files know PyTorch alone.
@@ -117,20 +138,53 @@ class Potential(torch.nn.Module):
         )
         self.backend = name
 
-    def atomic_energies(self, displacements: Tensor, centers: Tensor, neighbors: Tensor, species: Tensor) -> Tensor:
-        """Return the energies of all atoms, (n_atoms,) float64 eV, differentiable with respect to `displacements`."""
+    def atomic_energies(
+        self,
+        displacements: Tensor,
+        centers: Tensor,
+        neighbors: Tensor,
+        species: Tensor,
+        states: FrameStates | None = None,
+    ) -> Tensor:
+        """Return the energies of all atoms, (n_atoms,) float64 eV, differentiable with respect to `displacements`.
+
+        `states` says what belongs to whole frames; without it all atoms are one neutral frame of paired electrons.
+        """
         raise RuntimeError(f"{type(self).__name__} does not define atomic_energies")
 
+    def atomic_values(
+        self,
+        displacements: Tensor,
+        centers: Tensor,
+        neighbors: Tensor,
+        species: Tensor,
+        states: FrameStates | None = None,
+    ) -> dict[str, Tensor]:
+        """Return the atomic energies under "energies", and under other names what else a family knows of atoms."""
+        return {"energies": self.atomic_energies(displacements, centers, neighbors, species, states)}
+
     def forward(
-        self, displacements: Tensor, centers: Tensor, neighbors: Tensor, species: Tensor
+        self,
+        displacements: Tensor,
+        centers: Tensor,
+        neighbors: Tensor,
+        species: Tensor,
+        frames: Tensor | None = None,
+        charges: Tensor | None = None,
+        spins: Tensor | None = None,
+        is_owned: Tensor | None = None,
     ) -> tuple[Tensor, Tensor]:
         """Return atomic energies (n_atoms,) and dE/d(displacement) (n_pairs, 3); this is what an exported file runs.
 
-        The caller must not have switched automatic differentiation off.
+        The last four arguments are those of `FrameStates`; without them all atoms are one neutral frame of paired
+        electrons, and none is a copy. E is the sum over atoms that are owned; energies of copies mean nothing. The
+        caller must not have switched automatic differentiation off.
         """
         displacements = displacements.detach().requires_grad_(True)
-        energies = self.atomic_energies(displacements, centers, neighbors, species)
-        gradient = torch.autograd.grad([energies.sum()], [displacements], allow_unused=True)[0]
+        states = frame_states(species, frames, charges, spins, is_owned)
+        energies = self.atomic_energies(displacements, centers, neighbors, species, states)
+        total = energies.sum() if is_owned is None else energies[is_owned].sum()
+        gradient = torch.autograd.grad([total], [displacements], allow_unused=True)[0]
         # Without pairs nothing depends on the displacements.
         if gradient is None:
             gradient = torch.zeros_like(displacements)
@@ -147,16 +201,37 @@ class Potential(torch.nn.Module):
         """
         with torch.enable_grad():
             displacements = inputs.displacements.detach().requires_grad_(True)
-            atomic = self.atomic_energies(displacements, inputs.centers, inputs.neighbors, inputs.species)
+            details = self.atomic_values(displacements, inputs.centers, inputs.neighbors, inputs.species, inputs.states)
+            atomic = details.pop("energies")
             (gradient,) = torch.autograd.grad(
                 atomic.sum(), displacements, create_graph=create_graph, allow_unused=True, materialize_grads=True
             )
-        prediction = from_pair_gradients(inputs, atomic, gradient)
+        prediction = replace(from_pair_gradients(inputs, atomic, gradient), details=details)
         return prediction if create_graph else detached(prediction)
 
     def prepare(self, graph: AtomicGraph) -> Any:
         """Return what `predict` should be given again and again in a training: here the graph itself."""
         return graph
+
+    def check(self, charges: Tensor, spins: Tensor) -> None:
+        """Refuse frames that the potential was not made for.
+
+        The base class, which looks at neither, takes every frame.
+
+        Parameters
+        ----------
+        charges, spins : (n_frames,) float64
+            Total charges in e and numbers of unpaired electrons.
+
+        Raises
+        ------
+        DataError
+            Naming the number that means nothing to the potential.
+        """
+
+    def remarks(self, graph: AtomicGraph, prediction: Prediction) -> dict[str, str]:
+        """Return by kind what a user should know about a prediction; who shows them shows every kind once."""
+        return {}
 
     def initialize(self, inputs: Sequence[Any]) -> None:
         """Set what depends on the statistics of the training inputs; the base class has nothing to set."""
@@ -212,4 +287,5 @@ def detached(prediction: Prediction) -> Prediction:
         prediction.atomic_energies.detach(),
         prediction.forces.detach(),
         prediction.stress.detach(),
+        {name: value.detach() for name, value in prediction.details.items()},
     )

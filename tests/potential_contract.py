@@ -60,16 +60,19 @@ class ContractSubject:
         return path
 
 
-class AllContracts(
+class CommonContracts(
     ContractSubject,
     InvarianceContract,
     GradientContract,
     BatchingContract,
-    LocalityContract,
     CutoffContract,
     BoundaryContract,
     PrecisionContract,
     PreparationContract,
     FileContract,
 ):
+    """Everything that any potential promises."""
+
+
+class AllContracts(CommonContracts, LocalityContract):
     """Everything that a strictly local potential promises."""

@@ -212,6 +212,15 @@ class FileContract:
             for a, b in zip(found, expected, strict=True):
                 assert torch.allclose(a, b, rtol=1e-12, atol=1e-11), f"call {call + 1}"
 
+    def test_script_uses_operators_of_torch_only(self, model_path):
+        def kinds(block):
+            for node in block.nodes():
+                yield node.kind().split("::")[0]
+                for inner in node.blocks():
+                    yield from kinds(inner)
+
+        assert {"aten"} < set(kinds(load_script(model_path).inlined_graph)) <= {"aten", "prim"}
+
     def test_loaded_model_gives_the_same_bits(self, potential, model_path):
         loaded, card = load_potential(model_path)
         assert card["elements"] == self.elements

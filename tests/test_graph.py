@@ -6,7 +6,7 @@ import torch
 from ase import Atoms
 
 from panna_plus.errors import DataError
-from panna_plus.graph import AtomicGraph, graph_from_atoms, offsets, sum_by_index
+from panna_plus.graph import AtomicGraph, frame_states, graph_from_atoms, offsets, sum_by_index
 from panna_plus.neighbors import completed_cell, pair_list, volume_of
 
 N_RANDOM_CASES = 300
@@ -206,3 +206,26 @@ def test_offsets_start_at_zero():
 def test_sum_by_index_leaves_untouched_rows_at_zero():
     sums = sum_by_index(torch.tensor([[1.0, 2.0], [10.0, 20.0], [5.0, 5.0]]), torch.tensor([2, 2, 0]), 3)
     assert sums.tolist() == [[5.0, 5.0], [0.0, 0.0], [11.0, 22.0]]
+
+
+def test_charge_and_spin_come_from_the_info_of_the_atoms():
+    ion, plain, strange = Atoms("H"), Atoms("H"), Atoms("H")
+    ion.info.update(charge=-1, spin=np.int64(2))
+    strange.info["charge"] = "negative"
+    graphs = [graph_from_atoms(atoms, ["H"], 3.0) for atoms in (ion, plain, strange)]
+    joined = AtomicGraph.concatenate(graphs)
+    assert joined.spins.tolist() == [2.0, 0.0, 0.0]
+    assert joined.charges[:2].tolist() == [-1.0, 0.0]
+    # Models that use a charge refuse what is no number; others do not look.
+    assert torch.isnan(joined.charges[2])
+    assert joined.states.of_atoms.tolist() == [0, 1, 2]
+    assert joined.states.is_owned.all()
+
+
+def test_states_that_are_not_given_are_one_neutral_frame():
+    species = torch.tensor([0, 1, 1])
+    for states, n_frames in ((frame_states(species), 1), (frame_states(species, torch.tensor([0, 0, 2])), 3)):
+        assert states.charges.tolist() == states.spins.tolist() == [0.0] * n_frames
+        assert states.is_owned.tolist() == [True] * 3
+    given = frame_states(species, charges=torch.tensor([1.0], dtype=torch.float64))
+    assert (given.charges.tolist(), given.of_atoms.tolist()) == ([1.0], [0, 0, 0])

@@ -14,9 +14,10 @@ from ase.calculators.calculator import Calculator, PropertyNotImplementedError, 
 from panna_plus.calculator.backend import Backend
 from panna_plus.calculator.guard import Guard
 from panna_plus.calculator.pairs import BufferedPairs
-from panna_plus.errors import ConfigError, DataError, require
-from panna_plus.native import is_built
-from panna_plus.neighbors import volume_of
+from panna_plus.errors import ConfigError, DataError, ModelFileError, require
+from panna_plus.model_file import read_model
+from panna_plus.native import EVALUATED_FAMILIES, is_built
+from panna_plus.neighbors import number_in_info, volume_of
 
 if TYPE_CHECKING:
     from panna_plus.potential import Potential
@@ -64,6 +65,10 @@ class PannaPlusCalculator(Calculator):
     `energies` contain the reference energies of the isolated atoms and add up to `energy`; `free_energy` equals
     `energy`. `stress` (eV/Å³, tension positive, xx, yy, zz, yz, xz, xy) exists where the cell has three vectors and
     at least one direction is periodic; elsewhere asking for it raises PropertyNotImplementedError.
+
+    Potentials with partial charges add `charges` (e) and, where nothing is periodic, `dipole` (e Å, about the origin).
+    Where the total charge or unpaired electrons count, they are `atoms.info['charge']` and `atoms.info['spin']`.
+    `details` holds what else the family knows of the atoms of the last calculation, such as the parts of the energy.
     """
 
     # ASE reads both on the class.
@@ -93,8 +98,10 @@ class PannaPlusCalculator(Calculator):
         }
         is_file = isinstance(model, str | PathLike)
         self.model = fspath(model) if isinstance(model, str | PathLike) else f"{model.family} potential in memory"
-        name = chosen_backend(backend, str(device), is_file)
+        name = chosen_backend(backend, str(device), family_of(model) if is_file else None)
         self.backend = opened(name, model, dtype, str(device), int(n_threads))
+        self.implemented_properties = [*type(self).implemented_properties, *self.backend.properties]
+        self.details: dict[str, np.ndarray] = {}
         self._guard = Guard(bool(guard))
         self._pairs = self._new_pairs()
 
@@ -118,10 +125,21 @@ class PannaPlusCalculator(Calculator):
             raise DataError("the calculator needs atoms: call calculate(atoms)")
         if "stress" in properties and np.isnan(volume_of(atoms)):
             raise PropertyNotImplementedError(no_stress_message(atoms))
-        self.results = {}
+        self.results, self.details = {}, {}
         super().calculate(atoms, properties, system_changes)
         prepared = self.backend.prepare(atoms, self._pairs)
-        (self.results,) = self.backend.predict([prepared], [""], self._guard)
+        (results,) = self.backend.predict([prepared], [""], self._guard)
+        self.details = results.pop("details", {})
+        self.results = results
+
+    def check_state(self, atoms: Atoms, tol: float = 1e-15) -> list[str]:
+        """Return what has changed since the last calculation, numbers in `atoms.info` that count included."""
+        changes = super().check_state(atoms, tol)
+        if self.atoms is not None:
+            changes += [
+                key for key in self.backend.info_keys if number_in_info(atoms, key) != number_in_info(self.atoms, key)
+            ]
+        return changes
 
     def evaluate(self, frames: Sequence[Atoms], batch_size: int = 8) -> list[dict[str, Any]]:
         """Evaluate many frames, several at a time.
@@ -136,7 +154,8 @@ class PannaPlusCalculator(Calculator):
         Returns
         -------
         list of dict
-            One per frame, with the keys and units of `results`; `stress` only where the frame has a volume.
+            One per frame, with the keys and units of `results`; `stress` only where the frame has a volume, and
+            `details` under 'details' where the family has some.
 
         Raises
         ------
@@ -187,8 +206,21 @@ def check_options(dtype: str, device: str, skin: float, backend: str, n_threads:
     require(n_threads >= 1, ConfigError, f"n_threads must be 1 or more, found {n_threads}")
 
 
-def chosen_backend(backend: str, device: str, is_file: bool) -> str:
+def family_of(path: "str | PathLike | Potential") -> str:
+    """Return the family that a model file names; "" if it cannot be read, which whoever opens it explains."""
+    try:
+        return read_model(fspath(path)).card["family"]  # type: ignore[arg-type]
+    except (ModelFileError, OSError):
+        return ""
+
+
+def chosen_backend(backend: str, device: str, family: str | None) -> str:
     """Return 'native' or 'torch'.
+
+    Parameters
+    ----------
+    family : str, or None
+        Of the model file; None for a potential in memory.
 
     Raises
     ------
@@ -199,11 +231,13 @@ def chosen_backend(backend: str, device: str, is_file: bool) -> str:
     if backend == "native":
         require(on_cpu, ConfigError, f"backend 'native' computes on the CPU, found device '{device}': use 'torch'")
         require(
-            is_file, ConfigError, "backend 'native' reads model files, found a potential in memory: export it first"
+            family is not None,
+            ConfigError,
+            "backend 'native' reads model files, found a potential in memory: export it first",
         )
     if backend != "auto":
         return backend
-    if not (on_cpu and is_file):
+    if not on_cpu or family is None or (family and family not in EVALUATED_FAMILIES):
         return "torch"
     if not is_built():
         warnings.warn("the native engine was not built; using the PyTorch reference, which is slower", stacklevel=3)

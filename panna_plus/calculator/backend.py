@@ -23,11 +23,17 @@ class Backend(ABC):
     elements : list of str
         Chemical symbols in species order.
     cutoff : float, Å
+    info_keys : tuple of str
+        Numbers in `atoms.info` that the results depend on.
+    properties : tuple of str
+        What it gives beyond energies, forces and stress, by ASE's names.
     """
 
     name: str
     elements: list[str]
     cutoff: float
+    info_keys: tuple[str, ...] = ()
+    properties: tuple[str, ...] = ()
 
     @abstractmethod
     def prepare(self, atoms: Atoms, pairs: BufferedPairs) -> Any:
@@ -51,7 +57,8 @@ class Backend(ABC):
         Returns
         -------
         list of dict
-            ASE's names, float64 arrays that own their memory; `stress` only where there is a volume.
+            ASE's names, float64 arrays that own their memory; `stress` only where there is a volume. What else
+            the family knows of atoms, if anything, is a dictionary under 'details'.
 
         Raises
         ------

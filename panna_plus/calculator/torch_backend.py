@@ -1,5 +1,6 @@
 """Evaluation by the PyTorch reference, rebuilt from card and weights; TorchScript is never executed."""
 
+import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from os import PathLike
@@ -16,7 +17,7 @@ from panna_plus.conventions import voigt_from_matrix
 from panna_plus.errors import ConfigError, require
 from panna_plus.families import load_potential, potential_from_model
 from panna_plus.graph import AtomicGraph
-from panna_plus.neighbors import species_of, volume_of
+from panna_plus.neighbors import species_of, total_charge, unpaired_electrons, volume_of
 from panna_plus.potential import Potential, Prediction
 
 DTYPES = {"float64": torch.float64, "float32": torch.float32}
@@ -24,10 +25,11 @@ DTYPES = {"float64": torch.float64, "float32": torch.float32}
 
 @dataclass(frozen=True)
 class Prepared:
-    """The graph of one frame and its closest pair."""
+    """The graph of one frame, its closest pair, and its positions (n_atoms, 3) in Å where nothing is periodic."""
 
     graph: AtomicGraph
     closest: ClosestPair | None
+    positions: np.ndarray | None
 
 
 class TorchBackend(Backend):
@@ -56,6 +58,9 @@ class TorchBackend(Backend):
     def _take(self, potential: Potential) -> None:
         self.potential = potential
         self.elements, self.cutoff = list(potential.elements), potential.cutoff
+        self.info_keys = tuple(potential.info_keys)
+        self.properties = ("charges", "dipole") if "charges" in potential.detail_names else ()
+        self._said: set[str] = set()
         self._shortest = potential.shortest_distances.cpu().numpy()
 
     def __getstate__(self) -> dict[str, Any]:
@@ -71,20 +76,33 @@ class TorchBackend(Backend):
         species = species_of(atoms, self.elements)
         pairs.update(atoms)
         graph = graph_of(atoms, pairs, species, self.cutoff)
+        self.potential.check(graph.charges, graph.spins)
         i, j = graph.centers.numpy(), graph.neighbors.numpy()
         shortest = self._shortest[species[i], species[j]]
         symbols = np.array(atoms.get_chemical_symbols())
-        return Prepared(graph, closest_pair(graph.displacements.numpy(), i, j, symbols, shortest))
+        closest = closest_pair(graph.displacements.numpy(), i, j, symbols, shortest)
+        return Prepared(graph, closest, None if atoms.pbc.any() else atoms.positions.copy())
 
     def predict(self, prepared: Sequence[Prepared], labels: Sequence[str], guard: Guard) -> list[Results]:
         for frame, label in zip(prepared, labels, strict=True):
             guard.check(frame.closest, label)
         graph = AtomicGraph.concatenate([frame.graph for frame in prepared])
-        prediction = self.potential.predict(graph.to(self.potential.reference_energies.device))
+        graph = graph.to(self.potential.reference_energies.device)
+        prediction = self.potential.predict(graph)
         results = list(results_of_frames(graph, prediction))
-        for result, label in zip(results, labels, strict=True):
+        for frame, result, label in zip(prepared, results, labels, strict=True):
             require_finite(result, label)
+            if "charges" in result and frame.positions is not None:
+                result["dipole"] = result["charges"] @ frame.positions
+        self._remark(graph, prediction)
         return results
+
+    def _remark(self, graph: AtomicGraph, prediction: Prediction) -> None:
+        """Warn of what the potential has to say about a prediction, of each kind once."""
+        for kind, text in self.potential.remarks(graph, prediction).items():
+            if kind not in self._said:
+                self._said.add(kind)
+                warnings.warn(f"{text} (said once)", stacklevel=7)
 
 
 def graph_of(atoms: Atoms, pairs: BufferedPairs, species: np.ndarray, cutoff: float) -> AtomicGraph:
@@ -99,14 +117,17 @@ def graph_of(atoms: Atoms, pairs: BufferedPairs, species: np.ndarray, cutoff: fl
         frames=torch.zeros(len(atoms), dtype=torch.int64),
         n_frames=1,
         volumes=torch.tensor([volume_of(atoms)], dtype=torch.float64),
+        charges=torch.tensor([total_charge(atoms)], dtype=torch.float64),
+        spins=torch.tensor([unpaired_electrons(atoms)], dtype=torch.float64),
     )
 
 
 def results_of_frames(graph: AtomicGraph, prediction: Prediction) -> Iterator[Results]:
     """Yield the results of each frame under ASE's names; arrays own their memory."""
-    ends = np.cumsum(np.bincount(graph.frames.numpy(), minlength=graph.n_frames))
+    ends = np.cumsum(np.bincount(graph.frames.cpu().numpy(), minlength=graph.n_frames))
     energies, forces = (t.cpu().numpy() for t in (prediction.atomic_energies, prediction.forces))
     stress = voigt_from_matrix(prediction.stress.cpu().numpy())
+    details = {name: value.cpu().numpy() for name, value in prediction.details.items()}
     for n, end in enumerate(ends):
         atoms = slice(ends[n - 1] if n else 0, end)
         energy = float(prediction.energies[n])
@@ -116,6 +137,10 @@ def results_of_frames(graph: AtomicGraph, prediction: Prediction) -> Iterator[Re
             "energies": energies[atoms].copy(),
             "forces": forces[atoms].copy(),
         }
+        if details:
+            result["details"] = {name: value[atoms].copy() for name, value in details.items()}
+        if "charges" in details:
+            result["charges"] = details["charges"][atoms].copy()
         if not torch.isnan(graph.volumes[n]):
             result["stress"] = stress[n].copy()
         yield result

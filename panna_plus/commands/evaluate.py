@@ -52,6 +52,7 @@ def run(args: argparse.Namespace) -> int:
 
     from panna_plus.commands.display import Display
     from panna_plus.families import load_potential
+    from panna_plus.neighbors import total_charge, unpaired_electrons
     from panna_plus.training.backend import select_backend
     from panna_plus.training.evaluation import evaluate_frames
     from panna_plus.training.run import resolved_device
@@ -61,6 +62,7 @@ def run(args: argparse.Namespace) -> int:
     potential, card = load_potential(args.model, getattr(torch, args.dtype), device)
     atoms, frames = read_labelled(args.frames, label_keys(args.key))
     check_elements(frames, potential.elements)
+    potential.check(*(torch.tensor([read(a) for a in atoms]) for read in (total_charge, unpaired_electrons)))
     display = Display()
     select_backend(potential, args.backend, display.say)
     with display.counting_frames() as on_progress:

@@ -57,7 +57,7 @@ def compact(parameters: dict[str, Any]) -> str:
     for name, value in parameters.items():
         if isinstance(value, dict):
             distinct = {json.dumps(v): v for v in value.values()}
-            value = next(iter(distinct.values())) if len(distinct) == 1 else value
+            value = next(iter(distinct.values())) if len(distinct) == 1 else f"({compact(value)})"
         shown = " ".join(map(str, value)) if isinstance(value, list) else value
         parts.append(f"{name} {shown}")
     return ", ".join(parts)
@@ -68,7 +68,7 @@ def chemistry_rows(card: dict[str, Any]) -> list[tuple[str, str]]:
     energies = card.get("reference_energies", {})
     distances = card.get("shortest_distances", {})
     rows = []
-    if energies:
+    if energies and card["family_parameters"].get("lone_atom") != "network":
         rows.append(("lone atom energies", ", ".join(f"{e} {value:.6f} eV" for e, value in energies.items())))
     if distances:
         rows.append(("shortest distances", ", ".join(f"{pair} {d:.3f} Å" for pair, d in distances.items())))

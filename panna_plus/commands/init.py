@@ -16,6 +16,13 @@ _RADIAL_CUTOFF = (5.0, 5.2, 5.6)
 _ANGULAR_CUTOFF = (3.6, 4.6, 4.6)
 _RADIAL_NEIGHBORS = 29
 _ANGULAR_NEIGHBORS = 21
+_MESSAGE_CUTOFF = (4.0, 5.0, 5.0)
+_MESSAGE_NEIGHBORS = 40
+# Where a family trains better with other values than the defaults, which suit panna. A step of so3krates costs nearly
+# the same for two molecules and for five.
+_TRAINING: dict[str, dict[str, Any]] = {
+    "so3krates": {"batch_size": 5, "learning_rate": 5e-3, "loss_weights": {"forces": 10.0}}
+}
 # Neighbors per atom that count as "the first": a few per thousand, so that one odd frame does not decide.
 _FIRST_NEIGHBORS = 0.001
 
@@ -62,14 +69,15 @@ def configuration_text(family: str, data: Any, dataset: "DataSet", report: "Data
     from panna_plus.commands.commented_yaml import commented_yaml
     from panna_plus.training.config import parse_run_config
 
-    suggestions = {"panna": _panna_section}
+    suggestions = {"panna": _panna_section, "so3krates": _so3krates_section}
     model, remarks = suggestions[family](report) if family in suggestions else ({}, {})
     weights, weight_remarks = _loss_weights(report)
+    training = _TRAINING.get(family, {})
     content = {
         "family": family,
         "data": _with_findings(data, report).model_dump(mode="json"),
         "model": model,
-        "training": {"loss_weights": weights},
+        "training": {**training, "loss_weights": training.get("loss_weights", {}) | weights},
     }
     config = parse_run_config(content, name)
     text = commented_yaml(config, _header(dataset, report), {**_data_remarks(report), **remarks, **weight_remarks})
@@ -161,6 +169,13 @@ def _panna_section(report: "DataReport") -> tuple[dict[str, Any], dict[str, str]
         count = report.neighbors_within(cutoff)
         remarks[f"{prefix}{kind}_cutoff"] = f"An atom of these data has {count:.1f} neighbors within it on average"
     return {"descriptor": descriptor}, remarks
+
+
+def _so3krates_section(report: "DataReport") -> tuple[dict[str, Any], dict[str, str]]:
+    """Choose the cutoff of the layers from the density of the data."""
+    cutoff = _within(report.pairs.radius_with(_MESSAGE_NEIGHBORS), _MESSAGE_CUTOFF)
+    count = report.neighbors_within(cutoff)
+    return {"cutoff": cutoff}, {"model.cutoff": f"An atom of these data has {count:.1f} neighbors within it on average"}
 
 
 def _within(wished: float | None, limits: tuple[float, float, float]) -> float:

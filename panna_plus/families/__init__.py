@@ -11,6 +11,8 @@ from panna_plus.config import Config
 from panna_plus.errors import ConfigError, ModelFileError, require
 from panna_plus.families.panna import model as panna_model
 from panna_plus.families.panna.config import PannaConfig
+from panna_plus.families.so3krates import model as so3krates_model
+from panna_plus.families.so3krates.config import So3kratesConfig
 from panna_plus.model_file import read_model
 from panna_plus.potential import Potential
 
@@ -26,6 +28,7 @@ class Family:
 
 FAMILIES: Mapping[str, Family] = {
     "panna": Family(PannaConfig, panna_model.from_config, panna_model.from_arrays),
+    "so3krates": Family(So3kratesConfig, so3krates_model.from_config, so3krates_model.from_arrays),
 }
 
 

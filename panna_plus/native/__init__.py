@@ -1,6 +1,6 @@
 """The native engine: evaluates model files without torch."""
 
-from panna_plus.native.engine import Engine, Evaluation, ListedEngine
+from panna_plus.native.engine import EVALUATED_FAMILIES, Engine, Evaluation, ListedEngine
 from panna_plus.native.library import is_built, load_module
 from panna_plus.native.neighborhood import (
     ImageLists,
@@ -11,6 +11,7 @@ from panna_plus.native.neighborhood import (
 )
 
 __all__ = [
+    "EVALUATED_FAMILIES",
     "Engine",
     "Evaluation",
     "ImageLists",

@@ -13,6 +13,8 @@ from panna_plus.native.library import load_module
 from panna_plus.native.neighborhood import ImageLists, NativeNeighborhood
 
 PRECISIONS = {"mixed": 0, "double": 1}
+# The table of families in csrc/cpu/families.cpp.
+EVALUATED_FAMILIES = ("panna",)
 
 
 @dataclass(frozen=True)

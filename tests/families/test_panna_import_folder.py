@@ -12,8 +12,9 @@ from ase import Atoms
 
 from panna_plus.commands.import_ import add_parser
 from panna_plus.errors import ModelFileError, PannaPlusError
+from panna_plus.export import checking_graphs
 from panna_plus.families import load_potential
-from panna_plus.families.panna.import_folder import checking_graphs, import_folder
+from panna_plus.families.panna.import_folder import import_folder
 from panna_plus.model_file import read_model
 from tests.geometries import cluster, predict, rms_force
 

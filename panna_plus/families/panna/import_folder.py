@@ -19,9 +19,7 @@ from torch import Tensor
 from panna_plus.errors import ModelFileError, require
 from panna_plus.families.panna.descriptors import MbpDescriptor
 from panna_plus.families.panna.model import PannaPotential
-from panna_plus.graph import AtomicGraph
 from panna_plus.layers.perceptron import DenseLayer
-from panna_plus.neighbors import pair_list
 
 PARAMETERS = "GVECT_PARAMETERS"
 COMMON_KEYS = {"eta_rad", "Rc_rad", "RsN_rad", "eta_ang", "Rc_ang", "RsN_ang", "zeta", "ThetasN"}
@@ -364,28 +362,3 @@ def read_weights(path: Path, sizes: Sequence[int]) -> list[tuple[Tensor, Tensor]
         layers.append((weight, torch.tensor(numbers[middle:end])))
         start = end
     return layers
-
-
-def checking_graphs(potential: PannaPotential, n_graphs: int = 4) -> list[AtomicGraph]:
-    """Make small random clusters of all elements on which an exported file can be compared with the potential."""
-    generator = np.random.default_rng(1)
-    n_elements = len(potential.elements)
-    graphs = []
-    for n_atoms in range(n_elements, n_elements + 4 * n_graphs, 4):
-        # Distinct sites of a cubic lattice, displaced: no two atoms closer than 1.2 Å.
-        side = math.ceil(n_atoms ** (1 / 3)) + 1
-        sites = np.unravel_index(generator.permutation(side**3)[:n_atoms], (side, side, side))
-        positions = 1.6 * np.stack(sites, axis=1) + generator.uniform(-0.2, 0.2, (n_atoms, 3))
-        i, j, _ = pair_list(positions, np.zeros((3, 3)), (False, False, False), potential.cutoff)
-        graphs.append(
-            AtomicGraph(
-                species=torch.arange(n_atoms) % n_elements,
-                centers=torch.from_numpy(i),
-                neighbors=torch.from_numpy(j),
-                displacements=torch.from_numpy(positions[j] - positions[i]),
-                frames=torch.zeros(n_atoms, dtype=torch.int64),
-                n_frames=1,
-                volumes=torch.tensor([torch.nan], dtype=torch.float64),
-            )
-        )
-    return graphs

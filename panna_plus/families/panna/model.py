@@ -12,7 +12,7 @@ from panna_plus.families.panna.config import PannaConfig
 from panna_plus.families.panna.descriptors import DESCRIPTORS, Descriptor, descriptor_from_config
 from panna_plus.families.panna.jacobian import DescriptorInputs, descriptor_inputs
 from panna_plus.families.panna.operators import DescribedGraph, described, pair_gradient
-from panna_plus.graph import AtomicGraph, sum_by_index
+from panna_plus.graph import AtomicGraph, FrameStates, sum_by_index
 from panna_plus.layers.perceptron import DenseLayer, random_perceptron
 from panna_plus.native.torch_libraries import load_ops
 from panna_plus.potential import Potential, Prediction, detached, forces_of, from_pair_gradients, stress_of
@@ -58,7 +58,14 @@ class PannaPotential(Potential):
         self.register_buffer("feature_mean", torch.zeros(shape, dtype=torch.float64))
         self.register_buffer("feature_scale", torch.ones(shape, dtype=torch.float64))
 
-    def atomic_energies(self, displacements: Tensor, centers: Tensor, neighbors: Tensor, species: Tensor) -> Tensor:
+    def atomic_energies(
+        self,
+        displacements: Tensor,
+        centers: Tensor,
+        neighbors: Tensor,
+        species: Tensor,
+        states: FrameStates | None = None,
+    ) -> Tensor:
         return self.energies_of_features(self.descriptor(displacements, centers, neighbors, species), species)
 
     def energies_of_features(self, features: Tensor, species: Tensor) -> Tensor:
