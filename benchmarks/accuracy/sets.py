@@ -47,6 +47,8 @@ SETS = {
             "model.descriptor.n_radial=18",
             "model.descriptor.angular_cutoff=5.0",
             "model.descriptor.n_angular=8",
+            # Twelve surfaces are too few to be heard beside 191 other frames: energies need more weight late.
+            "training.late_energy_factor=100",
             "training.epochs=300",
             "training.max_minutes=12",
         ],
