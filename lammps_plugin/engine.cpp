@@ -74,11 +74,23 @@ Engine open_engine(const std::string &path, const std::string &advice)
   return engine;
 }
 
+/// Where the native engine is: the place that the build was told, else that of an installed package, else
+/// beside the plugin.
+std::string native_engine()
+{
+  const std::string name = "/libpanna_plus.so", folder = folder_of_plugin();
+  const std::string installed = folder + native_from_here + name, beside = folder + name;
+#ifdef PANNA_PLUS_ENGINE
+  if (is_there(PANNA_PLUS_ENGINE)) return PANNA_PLUS_ENGINE;
+#endif
+  return is_there(beside) && !is_there(installed) ? beside : installed;
+}
+
 /// Beside the native engine, else in the user's cache.
 Engine open_torch()
 {
-  const std::string name = "/libpanna_plus_torchscript.so";
-  const std::string beside = folder_of_plugin() + native_from_here + name, cached = cache_folder() + name;
+  const std::string name = "/libpanna_plus_torchscript.so", native = native_engine();
+  const std::string beside = native.substr(0, native.rfind('/')) + name, cached = cache_folder() + name;
   if (!is_there(beside) && !is_there(cached))
     throw std::runtime_error("there is neither " + beside + " nor " + cached + torch_advice);
   try {
@@ -99,8 +111,8 @@ const Engine &Engine::of(Backend backend)
     return torch;
   }
   static const Engine native =
-      open_engine(folder_of_plugin() + native_from_here + "/libpanna_plus.so",
-                  ": leave the plugin in the folder where pip installed it, or reinstall panna_plus");
+      open_engine(native_engine(),
+                  ": leave the plugin in the folder where pip installed it, or put libpanna_plus.so beside it");
   return native;
 }
 

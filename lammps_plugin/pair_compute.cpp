@@ -71,11 +71,33 @@ double Buffers::memory_usage() const
 void PairPannaPlus::compute(int eflag, int vflag)
 {
   ev_init(eflag, vflag);
+  const double scale = common_scale();
   PannaPlusResults results = nothing_seen();
   const std::string complaint = evaluate(results);
   stop_or_warn(complaint, results);
   if (!force->newton_pair) bring_ghosts_home();
-  tally(results);
+  tally(results, scale);
+}
+
+/// The factor of energy, forces and virial. `fix adapt` may set one per pair of types, but the energy of an atom is
+/// one function of all its neighbors: only a factor that they share has a meaning. The same on all ranks.
+double PairPannaPlus::common_scale() const
+{
+  const int n = atom->ntypes;
+  int first = 0;
+  for (int i = 1; i <= n; ++i)
+    for (int j = i; j <= n; ++j) {
+      if (species_of_type_[i] < 0 || species_of_type_[j] < 0) continue;
+      if (first == 0) first = i;
+      if (scale_[i][j] == scale_[first][first]) continue;
+      error->all(FLERR,
+                 "pair_style panna_plus: scale is " + std::to_string(scale_[first][first]) +
+                     " for one pair of atom types and " + std::to_string(scale_[i][j]) + " for types " +
+                     std::to_string(i) + " and " + std::to_string(j) + ": a many-body energy has no parts by pairs "
+                     "of types, and can be scaled only as a whole; write 'pair panna_plus scale * * v_name' in "
+                     "fix adapt");
+    }
+  return first == 0 ? 1.0 : scale_[first][first];
 }
 
 /// Fill the buffers and `results`. Never throws: returns what went wrong, for all ranks to hear.
@@ -198,16 +220,10 @@ std::string PairPannaPlus::closest_pair_text(const PannaPlusResults &results) co
 void PairPannaPlus::bring_ghosts_home()
 {
   columns_home_ = {&buffers_.forces};
-  int width = 3;
-  if (vflag_atom) {
-    columns_home_.push_back(&buffers_.atomic_virials);
-    width += 6;
-  }
-  if (cvflag_atom) {
-    columns_home_.push_back(&buffers_.centroid_virials);
-    width += 9;
-  }
-  comm->reverse_comm(this, width);
+  if (vflag_atom) columns_home_.push_back(&buffers_.atomic_virials);
+  if (cvflag_atom) columns_home_.push_back(&buffers_.centroid_virials);
+  // comm_reverse_off is the room for all of them; what is packed is what travels.
+  comm->reverse_comm(this);
 }
 
 int PairPannaPlus::pack_reverse_comm(int n, int first, double *buffer)
@@ -235,16 +251,17 @@ void PairPannaPlus::unpack_reverse_comm(int n, int *atoms, double *buffer)
 
 /// Add to what other styles have put there (hybrid/overlay). With newton off the ghosts' rows have gone
 /// home, and LAMMPS's own would be counted twice under `newton off on`.
-void PairPannaPlus::tally(const PannaPlusResults &results)
+void PairPannaPlus::tally(const PannaPlusResults &results, double scale)
 {
+  const double energy = scale * units_.energy;
   const std::size_t n = atom->nlocal + (force->newton_pair ? atom->nghost : 0);
-  if (n > 0) add_scaled(atom->f[0], buffers_.forces.data(), 3 * n, units_.force());
-  if (eflag_global) eng_vdwl += units_.energy * results.energy;
-  if (vflag_global) add_scaled(virial, results.virial, 6, units_.energy);
+  if (n > 0) add_scaled(atom->f[0], buffers_.forces.data(), 3 * n, scale * units_.force());
+  if (eflag_global) eng_vdwl += energy * results.energy;
+  if (vflag_global) add_scaled(virial, results.virial, 6, energy);
   if (n == 0) return;
-  if (eflag_atom) add_scaled(eatom, buffers_.atomic_energies.data(), atom->nlocal, units_.energy);
-  if (vflag_atom) add_scaled(vatom[0], buffers_.atomic_virials.data(), 6 * n, units_.energy);
-  if (cvflag_atom) add_scaled(cvatom[0], buffers_.centroid_virials.data(), 9 * n, units_.energy);
+  if (eflag_atom) add_scaled(eatom, buffers_.atomic_energies.data(), atom->nlocal, energy);
+  if (vflag_atom) add_scaled(vatom[0], buffers_.atomic_virials.data(), 6 * n, energy);
+  if (cvflag_atom) add_scaled(cvatom[0], buffers_.centroid_virials.data(), 9 * n, energy);
 }
 
 }    // namespace panna_plus_lammps

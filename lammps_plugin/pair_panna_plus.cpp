@@ -5,6 +5,7 @@
 
 #include "card.h"
 #include "setup_checks.h"
+#include "type_labels.h"
 
 #include "atom.h"
 #include "citeme.h"
@@ -16,6 +17,7 @@
 #include "update.h"
 #include "utils.h"
 
+#include <algorithm>
 #include <cstdio>
 #include <cstring>
 #include <stdexcept>
@@ -69,9 +71,7 @@ PairPannaPlus::PairPannaPlus(LAMMPS *lammps) : Pair(lammps)
 
 PairPannaPlus::~PairPannaPlus()
 {
-  if (copymode || !allocated) return;
-  memory->destroy(setflag);
-  memory->destroy(cutsq);
+  if (!copymode) deallocate();
 }
 
 /// Also called on this same object when the script repeats pair_style: everything starts anew.
@@ -79,6 +79,7 @@ void PairPannaPlus::settings(int n_words, char **words)
 {
   forget_model();
   warned_ = false;
+  restarted_ = {};
   try {
     options_ = parse_options(std::vector<std::string>(words, words + n_words));
   } catch (const std::invalid_argument &fault) {
@@ -97,28 +98,29 @@ void PairPannaPlus::close_models()
 void PairPannaPlus::forget_model()
 {
   close_models();
-  if (!allocated) return;
-  memory->destroy(setflag);
-  memory->destroy(cutsq);
-  allocated = 0;
+  deallocate();
 }
 
 void PairPannaPlus::coeff(int n_words, char **words)
 {
-  if (n_words != 3 + atom->ntypes || std::strcmp(words[0], "*") != 0 || std::strcmp(words[1], "*") != 0) {
+  const bool by_label = n_words == 4 && std::strcmp(words[3], "labels") == 0;
+  const bool all_types = n_words > 3 && std::strcmp(words[0], "*") == 0 && std::strcmp(words[1], "*") == 0;
+  if (!all_types || (n_words != 3 + atom->ntypes && !by_label)) {
     const std::string n_types = std::to_string(atom->ntypes);
     error->all(FLERR,
                "pair_style panna_plus: found 'pair_coeff " +
                    joined(std::vector<std::string>(words, words + n_words)) +
                    "', expected a model file and one element (or NULL) for each of the " + n_types +
                    " atom types: 'pair_coeff * * model.pt El1 ... El" + n_types +
-                   "', or under pair_style hybrid 'pair_coeff * * panna_plus model.pt El1 ... El" + n_types + "'");
+                   "', or under pair_style hybrid 'pair_coeff * * panna_plus model.pt El1 ... El" + n_types +
+                   "' (the one word 'labels' in place of the elements takes them from labelmap)");
   }
   units_ = units_of(lmp);
   const std::string complaint = open_model(words[2]);
   if (!complaint.empty()) error->all(FLERR, "pair_style panna_plus: " + complaint);
-  map_elements(std::vector<std::string>(words + 3, words + n_words));
+  map_elements(by_label ? elements_by_label(lmp) : std::vector<std::string>(words + 3, words + n_words));
   print_summary();
+  compare_with_restart();
 }
 
 /// Collective: every rank reads the file, and all of them get the same answer. Returns what went wrong.
@@ -136,6 +138,7 @@ std::string PairPannaPlus::open_model(const std::string &path)
 
 void PairPannaPlus::map_elements(const std::vector<std::string> &names)
 {
+  check_labels(lmp, names);
   element_of_type_.assign(1, "");
   species_of_type_.assign(1, -1);
   for (const std::string &name : names) {
@@ -148,6 +151,7 @@ void PairPannaPlus::map_elements(const std::vector<std::string> &names)
     element_of_type_.push_back(name);
     species_of_type_.push_back(species);
   }
+  cutoff_ = model_->cutoff() * units_.length;
   mark_types();
 }
 
@@ -159,6 +163,7 @@ void PairPannaPlus::mark_types()
   for (int i = 1; i <= atom->ntypes; ++i)
     for (int j = 1; j <= atom->ntypes; ++j)
       setflag[i][j] = alone || (species_of_type_[i] >= 0 && species_of_type_[j] >= 0);
+  for (int i = 1; i <= atom->ntypes; ++i) std::fill_n(scale_[i] + 1, atom->ntypes, 1.0);
 }
 
 void PairPannaPlus::allocate()
@@ -167,7 +172,17 @@ void PairPannaPlus::allocate()
   const int n = atom->ntypes + 1;
   memory->create(setflag, n, n, "pair:setflag");
   memory->create(cutsq, n, n, "pair:cutsq");
+  memory->create(scale_, n, n, "pair:scale");
   allocated = 1;
+}
+
+void PairPannaPlus::deallocate()
+{
+  if (!allocated) return;
+  memory->destroy(setflag);
+  memory->destroy(cutsq);
+  memory->destroy(scale_);
+  allocated = 0;
 }
 
 void PairPannaPlus::print_summary() const
@@ -194,6 +209,7 @@ void PairPannaPlus::init_style()
   check_special_bonds(lmp);
   check_exclusions(lmp, species_of_type_);
   check_masses(lmp, element_of_type_);
+  check_computes(lmp);
   neighbor->add_request(this, NeighConst::REQ_FULL);
   use_double_if_minimizing();
 }
@@ -218,12 +234,23 @@ double PairPannaPlus::init_one(int type, int other)
   if (!model_ || !setflag[type][other])
     error->all(FLERR, "pair_style panna_plus: no model for atom types " + std::to_string(type) + " and " +
                    std::to_string(other) + ": write pair_coeff * * model.pt El1 El2 ...");
-  return model_->cutoff() * units_.length;
+  return cutoff_;
 }
 
 void PairPannaPlus::setup()
 {
-  check_ghost_cutoff(lmp, model_->cutoff() * units_.length);
+  check_ghost_cutoff(lmp, cutoff_);
+}
+
+/// What fixes, computes and library users ask for by name.
+void *PairPannaPlus::extract(const char *name, int &dimension)
+{
+  if (!model_) return nullptr;
+  dimension = 0;
+  if (std::strcmp(name, "cutoff") == 0) return &cutoff_;
+  dimension = 2;
+  if (std::strcmp(name, "scale") == 0) return scale_;
+  return nullptr;
 }
 
 double PairPannaPlus::memory_usage()

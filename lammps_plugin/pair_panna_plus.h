@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //
 // pair_style panna_plus [precision mixed|double] [guard on|off] [backend auto|native|torch]
-// pair_coeff * * model.pt Si O NULL
+// pair_coeff * * model.pt Si O NULL, or the word labels in place of the elements
 #ifndef PANNA_PLUS_PAIR_PANNA_PLUS_H
 #define PANNA_PLUS_PAIR_PANNA_PLUS_H
 
@@ -30,6 +30,13 @@ struct Buffers {
   double memory_usage() const;    ///< bytes
 };
 
+/// What a restart file says of the model; empty where none was read.
+struct Restarted {
+  std::string path;
+  std::string hash;
+  std::vector<std::string> elements;    // of the types, from the first on
+};
+
 /// Strictly local potentials in LAMMPS: gather, call the engine, tally. The file decides which potential.
 class PairPannaPlus : public LAMMPS_NS::Pair {
  public:
@@ -40,6 +47,7 @@ class PairPannaPlus : public LAMMPS_NS::Pair {
   void coeff(int n_words, char **words) override;
   void init_style() override;
   double init_one(int type, int other) override;
+  void *extract(const char *name, int &dimension) override;
   void setup() override;
   void compute(int eflag, int vflag) override;
   int pack_reverse_comm(int n, int first, double *buffer) override;
@@ -55,6 +63,7 @@ class PairPannaPlus : public LAMMPS_NS::Pair {
   void close_models();
   void forget_model();
   void allocate();
+  void deallocate();
   std::string open_model(const std::string &path);
   void use_double_if_minimizing();
   void map_elements(const std::vector<std::string> &names);
@@ -62,6 +71,7 @@ class PairPannaPlus : public LAMMPS_NS::Pair {
   void print_summary() const;
 
   // One step: pair_compute.cpp
+  double common_scale() const;
   std::string evaluate(PannaPlusResults &results);
   PannaPlusNeighborhood gather();
   PannaPlusResults wanted_results(int64_t n_atoms);
@@ -69,11 +79,13 @@ class PairPannaPlus : public LAMMPS_NS::Pair {
   std::string fault_of(const PannaPlusResults &results, int64_t n_atoms) const;
   void stop_or_warn(const std::string &complaint, const PannaPlusResults &results);
   void bring_ghosts_home();
-  void tally(const PannaPlusResults &results);
+  void tally(const PannaPlusResults &results, double scale);
   std::string atom_name(int64_t atom) const;
   std::string closest_pair_text(const PannaPlusResults &results) const;
 
   // Restart files: pair_restart.cpp
+  void compare_with_restart();
+  std::string difference_from(const Restarted &restarted) const;
   void write_text(FILE *file, const std::string &text) const;
   std::string read_text(FILE *file) const;
   int read_number(FILE *file) const;
@@ -85,9 +97,12 @@ class PairPannaPlus : public LAMMPS_NS::Pair {
   std::vector<std::string> element_of_type_;    // by atom type; entry 0 is unused
   std::vector<int> species_of_type_;            // -1: NULL
   Units units_;
+  double cutoff_ = 0.0;         // in the script's units of length
+  double **scale_ = nullptr;    // by pair of types: what `fix adapt` writes to
   Buffers buffers_;
   std::vector<std::vector<double> *> columns_home_;    // arrays that travel in bring_ghosts_home
   bool warned_ = false;
+  Restarted restarted_;    // until pair_coeff
 };
 
 }    // namespace panna_plus_lammps

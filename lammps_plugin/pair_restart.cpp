@@ -1,13 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //
 // Restart files hold the options, the path and hash of the model and the elements of the types. A file that
-// is not there, or is another one, leaves the coefficients unset: LAMMPS then asks for pair_coeff.
+// is not there, or is another one, leaves the coefficients unset: LAMMPS then asks for pair_coeff. A hybrid style
+// asks for it anyway, since it stores only the settings of its styles; the hash is compared then.
 #include "pair_panna_plus.h"
 
 #include "atom.h"
 #include "comm.h"
 #include "error.h"
 #include "utils.h"
+
+#include <utility>
 
 namespace panna_plus_lammps {
 
@@ -17,6 +20,9 @@ void PairPannaPlus::write_restart_settings(FILE *file)
 {
   const int numbers[3] = {options_.precision, options_.guard, static_cast<int>(options_.backend)};
   std::fwrite(numbers, sizeof(int), 3, file);
+  write_text(file, model_ ? model_->path() : "");
+  write_text(file, model_ ? model_->weights_hash() : "");
+  for (int type = 1; type <= atom->ntypes; ++type) write_text(file, model_ ? element_of_type_[type] : "NULL");
 }
 
 void PairPannaPlus::read_restart_settings(FILE *file)
@@ -24,38 +30,52 @@ void PairPannaPlus::read_restart_settings(FILE *file)
   options_.precision = static_cast<PannaPlusPrecision>(read_number(file));
   options_.guard = read_number(file) != 0;
   options_.backend = static_cast<Backend>(read_number(file));
+  restarted_ = {read_text(file), read_text(file), {}};
+  for (int type = 1; type <= atom->ntypes; ++type) restarted_.elements.push_back(read_text(file));
 }
 
 void PairPannaPlus::write_restart(FILE *file)
 {
   write_restart_settings(file);
-  write_text(file, model_ ? model_->path() : "");
-  write_text(file, model_ ? model_->weights_hash() : "");
-  for (int type = 1; type <= atom->ntypes; ++type) write_text(file, model_ ? element_of_type_[type] : "NULL");
 }
 
 void PairPannaPlus::read_restart(FILE *file)
 {
   read_restart_settings(file);
-  const std::string path = read_text(file);
-  const std::string hash = read_text(file);
-  std::vector<std::string> names;
-  for (int type = 1; type <= atom->ntypes; ++type) names.push_back(read_text(file));
-  if (path.empty()) return;
+  const Restarted restarted = std::exchange(restarted_, {});
+  if (restarted.path.empty()) return;
 
   units_ = units_of(lmp);
-  std::string complaint = open_model(path);
-  if (complaint.empty() && model_->weights_hash() != hash)
-    complaint = path + " has weights " + model_->weights_hash().substr(0, 12) +
-        ", the restart file was written with " + hash.substr(0, 12);
+  std::string complaint = open_model(restarted.path);
+  if (complaint.empty() && model_->weights_hash() != restarted.hash) complaint = difference_from(restarted);
   if (!complaint.empty()) {
     forget_model();
     if (comm->me == 0)
       error->warning(FLERR, "pair_style panna_plus: " + complaint + ": give pair_coeff again before the run");
     return;
   }
-  map_elements(names);
+  map_elements(restarted.elements);
   print_summary();
+}
+
+/// After a restart pair_coeff of a hybrid style should name the same model with the same elements.
+void PairPannaPlus::compare_with_restart()
+{
+  const Restarted restarted = std::exchange(restarted_, {});
+  if (restarted.path.empty() || comm->me != 0) return;
+  const std::vector<std::string> elements(element_of_type_.begin() + 1, element_of_type_.end());
+  if (model_->weights_hash() == restarted.hash && elements == restarted.elements) return;
+  error->warning(FLERR,
+                 "pair_style panna_plus: " + difference_from(restarted) + ": continuing with what pair_coeff says");
+}
+
+std::string PairPannaPlus::difference_from(const Restarted &restarted) const
+{
+  std::string elements;
+  for (const std::string &element : restarted.elements) elements += " " + element;
+  return model_->path() + " has weights " + model_->weights_hash().substr(0, 12) +
+      ", the restart file was written with " + restarted.hash.substr(0, 12) + " (" + restarted.path +
+      ") and the elements" + elements;
 }
 
 void PairPannaPlus::write_text(FILE *file, const std::string &text) const

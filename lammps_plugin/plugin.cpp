@@ -23,11 +23,16 @@ constexpr Style styles[] = {
     {"panna_plus", "neural interatomic potentials from panna_plus model files", &create<PairPannaPlus>},
 };
 
+void say(const std::string &text)
+{
+  std::fprintf(stderr, "ERROR: %s\n", text.c_str());
+}
+
 void say_on_first_rank(const LAMMPS_NS::LAMMPS &lammps, const std::string &text)
 {
   int rank = 0;
   MPI_Comm_rank(lammps.world, &rank);
-  if (rank == 0) std::fprintf(stderr, "ERROR: %s\n", text.c_str());
+  if (rank == 0) say(text);
 }
 
 }    // namespace
@@ -36,9 +41,10 @@ void say_on_first_rank(const LAMMPS_NS::LAMMPS &lammps, const std::string &text)
 extern "C" __attribute__((visibility("default"))) void lammpsplugin_init(void *lammps, void *handle,
                                                                          void *register_style)
 {
+  if (const std::string mismatch = mpi_mismatch(); !mismatch.empty()) return say(mismatch);
   const auto &host = *static_cast<LAMMPS_NS::LAMMPS *>(lammps);
-  const std::string mismatch = build_mismatch(host);
-  if (!mismatch.empty()) return say_on_first_rank(host, mismatch);
+  for (const std::string &mismatch : {build_mismatch(host), size_mismatch()})
+    if (!mismatch.empty()) return say_on_first_rank(host, mismatch);
   for (const Style &style : styles) {
     PluginStyle entry = {host.version,      "pair",        style.name, style.info,
                          "panna_plus authors", style.creator, handle};

@@ -8,12 +8,16 @@
 #include "error.h"
 #include "force.h"
 #include "group.h"
+#include "modify.h"
 #include "neighbor.h"
 
 #include <cmath>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <dlfcn.h>
+#include <filesystem>
+#include <string>
 
 namespace panna_plus_lammps {
 namespace {
@@ -23,13 +27,33 @@ using LAMMPS_NS::Neighbor;
 
 constexpr double mass_tolerance = 0.1;
 
-/// Processes that the launcher says it started: Open MPI, then MPICH, Intel MPI and Slurm.
-int launched_processes()
+/// How many processes a launcher says that it started, and the variable in which it says so.
+struct Launched {
+  int processes = 1;
+  std::string variable;
+};
+
+/// Open MPI, then MPICH, Intel MPI and Slurm.
+Launched launched_processes()
 {
-  int largest = 1;
-  for (const char *name : {"OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "MPI_LOCALNRANKS"})
-    if (const char *text = std::getenv(name)) largest = std::max(largest, std::atoi(text));
+  Launched largest;
+  for (const char *name : {"OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "MPI_LOCALNRANKS"}) {
+    const char *text = std::getenv(name);
+    if (text && std::atoi(text) > largest.processes) largest = {std::atoi(text), name};
+  }
   return largest;
+}
+
+/// The mpiexec that belongs to the MPI library of this process.
+std::string matching_launcher()
+{
+  Dl_info library{};
+  if (!dladdr(reinterpret_cast<const void *>(&MPI_Comm_size), &library) || !library.dli_fname) return "mpiexec";
+  std::error_code ignored;
+  const auto file = std::filesystem::canonical(library.dli_fname, ignored);
+  const auto launcher = file.parent_path().parent_path() / "bin/mpiexec";
+  return std::filesystem::exists(launcher, ignored) ? launcher.string()
+                                                    : "the mpiexec that belongs to " + std::string(library.dli_fname);
 }
 
 double mass_of(const std::string &element)
@@ -61,12 +85,13 @@ void check_launcher(LAMMPS_NS::LAMMPS *lammps)
 {
   int n_ranks = 1;
   MPI_Comm_size(MPI_COMM_WORLD, &n_ranks);    // asked for its size only: nothing is sent over it
-  const int launched = launched_processes();
-  if (n_ranks > 1 || launched == 1) return;
-  lammps->error->warning(FLERR,
-                         "pair_style panna_plus: the launcher started " + std::to_string(launched) +
-                             " processes, but LAMMPS sees only itself: each runs the whole simulation. This "
-                             "mpirun belongs to another MPI; use the mpiexec of the environment that lmp is in");
+  const Launched launched = launched_processes();
+  if (n_ranks > 1 || launched.processes == 1) return;
+  lammps->error->all(FLERR,
+                     "pair_style panna_plus: the launcher started " + std::to_string(launched.processes) +
+                         " processes, but LAMMPS sees only itself: each would run the whole simulation. This mpirun "
+                         "belongs to another MPI: use " + matching_launcher() + " (where separate simulations are "
+                         "meant: env -u " + launched.variable + " lmp ...)");
 }
 
 void check_special_bonds(LAMMPS_NS::LAMMPS *lammps)
@@ -107,6 +132,16 @@ void check_masses(LAMMPS_NS::LAMMPS *lammps, const std::vector<std::string> &ele
                   type, element_of_type[type].c_str(), expected, atom->mass[type]);
     lammps->error->warning(FLERR, std::string(text));
   }
+}
+
+void check_computes(LAMMPS_NS::LAMMPS *lammps)
+{
+  // A warning, because the compute may be after the k-space part alone, which exists.
+  if (lammps->comm->me != 0 || lammps->modify->get_compute_by_style("^group/group").empty()) return;
+  lammps->error->warning(FLERR,
+                         "pair_style panna_plus: compute group/group has no pair part here: the energy of an atom is "
+                         "one function of all its neighbors, so no energy or force belongs to two atoms or to two "
+                         "groups. Compare two runs instead, with and without one of the groups");
 }
 
 void check_ghost_cutoff(LAMMPS_NS::LAMMPS *lammps, double cutoff)

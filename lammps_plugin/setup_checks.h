@@ -11,7 +11,7 @@
 
 namespace panna_plus_lammps {
 
-/// Warns if the launcher started several processes that do not see each other (mpirun of another MPI).
+/// Stops if the launcher started several processes that do not see each other (mpirun of another MPI).
 void check_launcher(LAMMPS_NS::LAMMPS *lammps);
 
 /// LAMMPS removes bonded neighbors whose lj and coul factors are both exactly 0 from the neighbor list.
@@ -22,6 +22,9 @@ void check_exclusions(LAMMPS_NS::LAMMPS *lammps, const std::vector<int> &species
 
 /// Warns where the mass of a type differs by more than 10 % from that of its element: swapped names.
 void check_masses(LAMMPS_NS::LAMMPS *lammps, const std::vector<std::string> &element_of_type);
+
+/// Warns, with the reason, where LAMMPS is about to refuse a compute that takes the energy of one pair of atoms.
+void check_computes(LAMMPS_NS::LAMMPS *lammps);
 
 /// `cutoff` in the script's units of length.
 void check_ghost_cutoff(LAMMPS_NS::LAMMPS *lammps, double cutoff);

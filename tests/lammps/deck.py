@@ -32,6 +32,7 @@ __all__ = [
 ]
 
 BIN = Path(sys.executable).parent
+CENTROID_OF = "centroid/stress/atom NULL"
 TIME_LIMIT = 120  # s: a rank that waits for another one must not hang the tests
 
 
@@ -40,7 +41,8 @@ class Deck(package.Deck):
     """One LAMMPS simulation.
 
     `names` is what pair_coeff is told (default: `types`). `lines` stand between the definition of the system and
-    the pair style, `run` after everything. `bonds` are pairs of ids; they exert no force.
+    the pair style, `run` after everything. `bonds` are pairs of ids; they exert no force. The centroid virial
+    is taken of what `centroid` says.
     """
 
     names: list[str] | None = None
@@ -50,6 +52,7 @@ class Deck(package.Deck):
     gaps_in_ids: bool = False
     masses: dict[int, float] = field(default_factory=dict)
     bonds: list[tuple[int, int]] = field(default_factory=list)
+    centroid: str = "virial"
 
     @property
     def atom_style(self) -> str:
@@ -125,7 +128,8 @@ def measure(
 
     A run that fails shows what it printed.
     """
-    deck.run = [*before, *MEASURE, *deck.run, REPORT]
+    measures = [line.replace(f"{CENTROID_OF} virial", f"{CENTROID_OF} {deck.centroid}") for line in MEASURE]
+    deck.run = [*before, *measures, *deck.run, REPORT]
     outcome = run_deck(deck, model, folder, ranks)
     assert outcome.returncode == 0, outcome.text[-3000:]
     return read_results(deck, folder), outcome

@@ -48,6 +48,27 @@ REFUSED: dict[str, tuple[dict[str, object], str]] = {
         {"names": ["Si", "Ge"]},
         r"element 'Ge' \(atom type 2\) is not in the model \S+model.pt; it knows: Si O",
     ),
+    "labels without a label map": (
+        {"names": ["labels"]},
+        r"'labels' in pair_coeff, but atom type 1 has no label that is the symbol of an element: write 'labelmap",
+    ),
+    "labels that are no elements": (
+        {"names": ["labels"], "lines": ["labelmap atom 1 Si 2 water"]},
+        r"but atom type 2 has no label that is the symbol of an element",
+    ),
+    "labels that contradict": (
+        {"names": ["O", "Si"], "lines": ["labelmap atom 1 Si 2 O"]},
+        r"atom type 1 has the label Si, but pair_coeff maps it to O: correct one of them",
+    ),
+    "group/group": (
+        {"run": ["group a id 1:9", "compute between all group/group a", "thermo_style custom c_between", "run 0"]},
+        r"compute group/group has no pair part here: the energy of an atom is one function of all its neighbors"
+        r".*ERROR: Pair style does not support compute group/group",
+    ),
+    "respa that splits the style": (
+        {"run": ["run_style respa 2 2 inner 1 2.0 3.0 outer 2", "run 0"]},
+        r"ERROR: Pair style does not support rRESPA inner/middle/outer",
+    ),
     "no file": (
         {"pair": ["pair_style panna_plus", "pair_coeff * * absent.pt Si O"]},
         r"ERROR: pair_style panna_plus: .*absent.pt",
@@ -92,6 +113,9 @@ ACCEPTED: dict[str, dict[str, object]] = {
                                  "lines": ["neigh_modify exclude type 1 3"]},
     "special bonds kept": {"bonds": [(1, 2), (2, 3)],
                            "lines": ["special_bonds lj/coul 1.0 1.0 1.0"]},
+    "labels that agree": {"lines": ["labelmap atom 1 Si 2 O"]},
+    "labels beside elements": {"types": ["Si", "O", "He"], "names": ["Si", "O", "NULL"],
+                               "lines": ["labelmap atom 1 silicon 2 O 3 He"]},
     "special bonds nearly zero": {"bonds": [(1, 2), (2, 3)],
                                   "lines": ["special_bonds lj/coul 1e-50 1e-50 1e-50"]},
 }  # fmt: skip
@@ -187,11 +211,15 @@ def test_guard_off_is_silent(model_path: str, folder: Path) -> None:
     assert "shortest" not in outcome.text
 
 
-def test_copies_started_by_another_mpi_are_noticed(model_path: str, folder: Path) -> None:
+def test_copies_started_by_another_mpi_are_refused(model_path: str, folder: Path) -> None:
     write(deck(), model_path, folder)
     outcome = launch(folder, environment={"OMPI_COMM_WORLD_SIZE": "4"})
-    assert re.search(r"WARNING: .*the launcher started 4 processes, but LAMMPS sees only itself", flat(outcome.text))
-    assert "mpiexec of the environment" in flat(outcome.text)
+    assert outcome.returncode != 0
+    text = flat(outcome.text)
+    assert re.search(r"ERROR: .*the launcher started 4 processes, but LAMMPS sees only itself", text), text
+    assert (
+        f"use {(BIN / 'mpiexec').resolve()} (where separate simulations are meant: env -u OMPI_COMM_WORLD_SIZE" in text
+    )
 
 
 Mutation = Callable[[bytes], bytes]

@@ -152,31 +152,6 @@ def test_neighbor_lists_last_between_two_builds(model_path: str, folder: Path) -
     assert abs(energies[0] - energies[1]) < 1e-8
 
 
-def test_restart(model_path: str, potential: Potential, folder: Path) -> None:
-    """The restart file brings back the model and the options; pair_style is not repeated."""
-    writing = deck(run=["run 0", "write_restart system.restart"], options="precision double guard off")
-    assert run_deck(writing, model_path, folder).returncode == 0
-    lines = ["read_restart system.restart", "neighbor 0.8 bin", *MEASURE, "run 0", REPORT]
-    (folder / "in.lammps").write_text("\n".join([*lines, ""]))
-    outcome = launch(folder, 2)
-    assert outcome.returncode == 0, outcome.text[-2000:]
-    assert "precision double, guard off" in outcome.text
-    check_forces(read_results(writing, folder), potential, triclinic())
-
-
-def test_restart_without_its_model_asks_for_it(model_path: str, folder: Path) -> None:
-    (folder / "own.pt").write_bytes(Path(model_path).read_bytes())
-    writing = deck(run=["run 0", "write_restart system.restart"])
-    assert run_deck(writing, "own.pt", folder).returncode == 0
-    (folder / "own.pt").unlink()
-    (folder / "in.lammps").write_text("read_restart system.restart\nrun 0\n")
-    outcome = launch(folder)
-    assert outcome.returncode != 0
-    assert re.search(r"WARNING: pair_style panna_plus: .*own.pt.*give pair_coeff again before the run", outcome.text)
-    (folder / "in.lammps").write_text(f"read_restart system.restart\npair_coeff * * {model_path} Si O\nrun 0\n")
-    assert launch(folder).returncode == 0
-
-
 BOX = 'print "$(lx:%.17g) $(ly:%.17g) $(lz:%.17g) $(xy:%.17g) $(xz:%.17g) $(yz:%.17g)" file box.txt'
 
 

@@ -1,0 +1,91 @@
+"""LAMMPS as a library: several objects, several models and a part of the processes, in processes of their own."""
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from panna_plus.potential import Potential
+from tests.lammps import reference
+from tests.lammps.deck import BIN, Deck, finish, write
+from tests.lammps.structures import triclinic
+
+pytestmark = pytest.mark.lammps
+
+# Two LAMMPS objects that take turns, with different options.
+TWO_OBJECTS = """
+import json, sys
+import panna_plus.lammps
+module = panna_plus.lammps.load()
+quiet = ["-screen", "none", "-log", "none"]
+first, second = module.lammps(cmdargs=quiet), module.lammps(cmdargs=quiet)
+for lmp, precision in ((first, "double"), (second, "mixed")):
+    for line in open("in.lammps"):
+        lmp.command(line.replace("precision double", f"precision {precision}").strip())
+energies = [lmp.get_thermo("pe") for lmp in (first, second)]
+first.command("run 0")
+energies.append(first.get_thermo("pe"))
+second.command("clear")
+first.command("run 0")
+energies.append(first.get_thermo("pe"))
+scale = first.extract_pair("scale")
+print(json.dumps({"energies": energies, "cutoff": first.extract_pair("cutoff"),
+                  "scale": [list(row)[1:] for row in scale][1:], "absent": first.extract_pair_dimension("epsilon")}))
+"""
+
+# Ranks 0 and 2 of three run LAMMPS; rank 1 has other things to do, and waits only at the end.
+PART_OF_THE_RANKS = """
+import ctypes, os, sys
+import panna_plus.lammps
+module = panna_plus.lammps.load()
+mpi = ctypes.CDLL(str(panna_plus.lammps.mpi_library()), ctypes.RTLD_GLOBAL)
+mpi.MPI_Init(None, None)
+world, rank, part = 0x44000000, ctypes.c_int(), ctypes.c_int()  # MPI_COMM_WORLD of MPICH
+mpi.MPI_Comm_rank(world, ctypes.byref(rank))
+mpi.MPI_Comm_split(world, rank.value % 2, rank.value, ctypes.byref(part))
+if rank.value != 1:
+    words = [b"lammps", b"-screen", b"none", b"-log", b"none"]
+    library = ctypes.CDLL(os.path.join(os.path.dirname(module.__file__), "liblammps.so"), ctypes.RTLD_GLOBAL)
+    library.lammps_open.restype, library.lammps_get_thermo.restype = ctypes.c_void_p, ctypes.c_double
+    lmp = ctypes.c_void_p(library.lammps_open(len(words), (ctypes.c_char_p * len(words))(*words), part, None))
+    library.lammps_file(lmp, b"in.lammps")
+    energy, size = library.lammps_get_thermo(lmp, b"pe"), library.lammps_extract_setting(lmp, b"world_size")
+    library.lammps_close(lmp)
+    if rank.value == 0:
+        print(f"energy {energy:.17g} on {size}")
+mpi.MPI_Barrier(world)
+mpi.MPI_Finalize()
+"""
+
+
+def deck() -> Deck:
+    return Deck(atoms=triclinic(), types=["Si", "O"], options="precision double guard off")
+
+
+def test_two_objects_do_not_share_their_state(model_path: str, potential: Potential, folder: Path) -> None:
+    write(deck(), model_path, folder)
+    done = subprocess.run([sys.executable, "-c", TWO_OBJECTS], cwd=folder, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stdout + done.stderr
+    found = json.loads(done.stdout.splitlines()[-1])
+    first, second, *again = found["energies"]
+    expected = reference.of_model(potential, triclinic()).energies.sum()
+    assert abs(first - expected) < 1e-8
+    assert 1e-8 < abs(second - expected) < 1e-3, "the second object is not in mixed precision"
+    np.testing.assert_allclose(again, first, rtol=0, atol=1e-9)
+    assert found["cutoff"] == pytest.approx(potential.cutoff, abs=1e-12)
+    assert found["scale"] == [[1.0, 1.0], [1.0, 1.0]]
+    assert found["absent"] is None
+
+
+def test_a_part_of_the_ranks_is_enough(model_path: str, potential: Potential, folder: Path) -> None:
+    """Whatever is collective stays within the communicator that LAMMPS was given: else this hangs."""
+    write(deck(), model_path, folder)
+    outcome = finish([str(BIN / "mpiexec"), "-n", "3", sys.executable, "-c", PART_OF_THE_RANKS], folder)
+    assert outcome.returncode == 0, outcome.text[-2000:]
+    energy, size = re.findall(r"energy (\S+) on (\d)", outcome.text)[0]
+    assert size == "2"
+    assert abs(float(energy) - reference.of_model(potential, triclinic()).energies.sum()) < 1e-8
