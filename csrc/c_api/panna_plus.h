@@ -29,7 +29,7 @@ extern "C" {
 #endif
 
 /* Changes whenever a struct or a function below changes; compare with panna_plus_abi_version(). */
-#define PANNA_PLUS_ABI_VERSION 4
+#define PANNA_PLUS_ABI_VERSION 5
 
 typedef struct PannaPlusModel PannaPlusModel;
 typedef struct PannaPlusDescriptor PannaPlusDescriptor;
@@ -47,7 +47,8 @@ typedef struct {
   double cutoff;               /* angstrom: neighbours beyond it do not contribute */
   const char *card;            /* the JSON card of the file, NUL terminated */
   const char *weights_sha256;  /* 64 hexadecimal digits */
-  const char *kernels;         /* the implementation in use, see panna_plus_open_with */
+  const char *kernels;         /* the implementation in use, see panna_plus_open_with and _open_on */
+  const char *device;          /* "cpu" or "cuda:N" */
 } PannaPlusDescription;
 
 /* Atoms and neighbours of one evaluation. Zero-initialise it: fields may be added. The full list of an
@@ -62,6 +63,9 @@ typedef struct {
   const int32_t *const *neighbors;  /* indexed by atom: its neighbours */
   int32_t neighbor_mask;            /* and-ed to every neighbour before use; -1 keeps all bits */
   int32_t n_threads;                /* 0 or 1: the calling thread alone */
+  /* A number other than 0 promises that n_atoms, species, centers and lists are those of every other call for this
+   * model with the same number: a device keeps what it has, and only positions are copied. 0: always copied. */
+  int64_t generation;
 } PannaPlusNeighborhood;
 
 /* Where results go. Arrays may be NULL (not wanted); values are ADDED to what they hold. After a
@@ -110,6 +114,13 @@ PANNA_PLUS_API int panna_plus_open(const char *path, PannaPlusPrecision precisio
  * "x86-64-v4", "x86-64-v3", "x86-64-v2" or "portable"; NULL or "": the fastest that the processor runs. */
 PANNA_PLUS_API int panna_plus_open_with(const char *path, PannaPlusPrecision precision, const char *kernels,
                                         PannaPlusModel **model);
+/* The same on a device: "cpu", NULL or "" (kernels as above), "cuda" or "cuda:N". On CUDA `kernels` says how forces
+ * are summed up: "gather", NULL or "" (in the same order in every run) or "atomics". Fails where the engine was built
+ * without CUDA, and where there is no such device. */
+PANNA_PLUS_API int panna_plus_open_on(const char *path, PannaPlusPrecision precision, const char *kernels,
+                                      const char *device, PannaPlusModel **model);
+/* CUDA devices that panna_plus_open_on can use; 0 if there are none, panna_plus_last_error() then says why. */
+PANNA_PLUS_API int32_t panna_plus_cuda_devices(void);
 PANNA_PLUS_API int panna_plus_describe(const PannaPlusModel *model, PannaPlusDescription *description);
 PANNA_PLUS_API int panna_plus_compute(const PannaPlusModel *model, const PannaPlusNeighborhood *atoms,
                                       PannaPlusResults *results);

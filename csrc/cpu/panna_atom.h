@@ -4,10 +4,10 @@
 #include <cstdint>
 
 #include "cpu/arena.h"
-#include "cpu/neighbors.h"
 #include "cpu/pair_lists.h"
 #include "cpu/panna_kernels.h"
 #include "system/neighborhood.h"
+#include "system/neighbors.h"
 #include "system/results.h"
 
 namespace panna_plus {

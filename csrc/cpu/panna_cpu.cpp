@@ -7,12 +7,12 @@
 
 #include "cpu/arena.h"
 #include "cpu/instruction_sets.h"
-#include "cpu/neighbors.h"
 #include "cpu/panna_atom.h"
 #include "cpu/panna_model.h"
 #include "cpu/partial_results.h"
-#include "cpu/threads.h"
 #include "system/failure.h"
+#include "system/neighbors.h"
+#include "system/threads.h"
 
 namespace panna_plus {
 namespace {

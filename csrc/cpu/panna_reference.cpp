@@ -4,7 +4,7 @@
 #include <string>
 #include <vector>
 
-#include "cpu/neighbors.h"
+#include "system/neighbors.h"
 #include "math/angular_window.h"
 #include "math/cutoff.h"
 #include "math/radial_basis.h"

@@ -21,7 +21,8 @@ struct Description {
   double cutoff = 0.0;  // angstrom
   std::string card;     // JSON text
   std::string weights_sha256;
-  std::string kernels;  // the implementation: "reference" or an instruction set
+  std::string kernels;  // the implementation: "reference", an instruction set or how CUDA sums up forces
+  std::string device;   // "cpu" or "cuda:0", ...
 };
 
 /// A model ready to be evaluated. Immutable: any number of threads may call compute at once.
@@ -36,8 +37,9 @@ class Potential {
   const Description &description() const { return description_; }
 
  protected:
-  Potential(const ModelFile &file, const std::string &kernels)
-      : description_{file.family(), file.elements(), file.cutoff(), file.card_text(), file.weights_sha256(), kernels} {}
+  Potential(const ModelFile &file, const std::string &kernels, const std::string &device = "cpu")
+      : description_{file.family(), file.elements(), file.cutoff(), file.card_text(), file.weights_sha256(),
+                     kernels,       device} {}
 
  private:
   Description description_;

@@ -4,6 +4,7 @@
 #include <pybind11/pybind11.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -56,12 +57,17 @@ class Lists {
       lists_.push_back(neighbors_.data() + first[row]);
     }
     expect(ascends, "starts must ascend from 0 to the number of neighbors, " + std::to_string(neighbors_.shape(0)));
+    // No other lists of this process have the same number.
+    static std::atomic<std::int64_t> n_made{0};
+    generation_ = ++n_made;
   }
 
   py::ssize_t n_rows() const { return py::ssize_t(counts_.size()); }
 
   /// The engine itself refuses centers and neighbors that are no row.
-  PannaPlusNeighborhood view(const double *positions, const std::int32_t *species, int n_threads) const {
+  /// `are_species_kept`: they are those of every other call with these lists, so that a device may keep both.
+  PannaPlusNeighborhood view(const double *positions, const std::int32_t *species, int n_threads,
+                             bool are_species_kept) const {
     PannaPlusNeighborhood view{};
     view.n_atoms = n_rows();
     view.positions = positions;
@@ -72,6 +78,7 @@ class Lists {
     view.neighbors = lists_.data();
     view.neighbor_mask = -1;
     view.n_threads = n_threads;
+    view.generation = are_species_kept ? generation_ : 0;
     return view;
   }
 
@@ -79,6 +86,7 @@ class Lists {
   Array<std::int32_t> centers_, neighbors_;
   std::vector<std::int32_t> counts_;
   std::vector<const std::int32_t *> lists_;
+  std::int64_t generation_ = 0;
 };
 
 struct CloseModel {
@@ -115,12 +123,12 @@ py::dict summary(const PannaPlusResults &results, std::int64_t closest_center, s
 
 class Model {
  public:
-  Model(const std::string &path, int precision, const std::string &kernels) {
+  Model(const std::string &path, int precision, const std::string &kernels, const std::string &device) {
     PannaPlusModel *opened = nullptr;
     std::string reason;
     {
       const py::gil_scoped_release unlocked;
-      if (panna_plus_open_with(path.c_str(), PannaPlusPrecision(precision), kernels.c_str(), &opened) != 0)
+      if (panna_plus_open_on(path.c_str(), PannaPlusPrecision(precision), kernels.c_str(), device.c_str(), &opened) != 0)
         reason = panna_plus_last_error();
     }
     if (!reason.empty()) raise("ModelFileError", reason);
@@ -140,6 +148,7 @@ class Model {
     out["card"] = about.card;
     out["weights_sha256"] = about.weights_sha256;
     out["kernels"] = about.kernels;
+    out["device"] = about.device;
     return out;
   }
 
@@ -161,7 +170,7 @@ class Model {
     results.forces = forces.mutable_data();
     results.atomic_virials = atomic_virials ? virials.mutable_data() : nullptr;
     results.centroid_virials = atomic_virials ? centroid.mutable_data() : nullptr;
-    run(model, lists.view(positions.data(), species.data(), n_threads), results);
+    run(model, lists.view(positions.data(), species.data(), n_threads, false), results);
     py::dict out = summary(results, results.closest_center, results.closest_neighbor);
     out["atomic_energies"] = energies;
     out["forces"] = forces;
@@ -171,7 +180,7 @@ class Model {
   }
 
   /// Rows are images of atoms: row k lies at positions[owners[k]] + offsets[k]. The atoms themselves are the first
-  /// rows. Forces on images are added to their owners.
+  /// rows. Forces on images are added to their owners. The species must be those of every other call with these lists.
   py::dict compute_images(const Lists &lists, const Array<double> &positions, const Array<std::int32_t> &species,
                           const Array<std::int64_t> &owners, const Array<double> &offsets, int n_threads) const {
     const SharedModel model = open();
@@ -196,7 +205,7 @@ class Model {
     PannaPlusResults results{};
     results.atomic_energies = row_energies.data();
     results.forces = row_forces.data();
-    run(model, lists.view(row_positions.data(), row_species.data(), n_threads), results);
+    run(model, lists.view(row_positions.data(), row_species.data(), n_threads, true), results);
 
     Array<double> energies = zeros({n_atoms}), forces = zeros({n_atoms, 3});
     for (py::ssize_t row = 0; row < n_rows; ++row) {
@@ -233,8 +242,8 @@ PYBIND11_MODULE(_engine, module) {
            py::arg("starts"), py::arg("neighbors"))
       .def_property_readonly("n_rows", &Lists::n_rows);
   py::class_<Model>(module, "Model")
-      .def(py::init<const std::string &, int, const std::string &>(), py::arg("path"), py::arg("precision"),
-           py::arg("kernels"))
+      .def(py::init<const std::string &, int, const std::string &, const std::string &>(), py::arg("path"),
+           py::arg("precision"), py::arg("kernels"), py::arg("device"))
       .def("describe", &Model::describe)
       .def("close", &Model::close)
       .def_property_readonly("memory_usage", &Model::memory_usage)

@@ -16,6 +16,9 @@ struct Neighborhood {
   const std::int32_t *const *neighbors = nullptr;  // indexed by atom
   std::int32_t neighbor_mask = -1;
   int n_threads = 1;
+  // What is not 0 promises that species, centres and lists are those of every other evaluation of this model with the
+  // same number: only positions have changed.
+  std::int64_t generation = 0;
 };
 
 }  // namespace panna_plus

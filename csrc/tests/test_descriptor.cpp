@@ -14,7 +14,7 @@
 #include "check.h"
 #include "cpu/instruction_sets.h"
 #include "cpu/panna_descriptor.h"
-#include "cpu/threads.h"
+#include "system/threads.h"
 
 using namespace panna_plus;
 using test::check;

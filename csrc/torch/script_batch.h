@@ -4,7 +4,7 @@
 #include <cstdint>
 #include <vector>
 
-#include "cpu/neighbors.h"
+#include "system/neighbors.h"
 #include "system/neighborhood.h"
 #include "system/results.h"
 

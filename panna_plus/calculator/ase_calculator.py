@@ -229,7 +229,6 @@ def chosen_backend(backend: str, device: str, family: str | None) -> str:
     """
     on_cpu = device in ("auto", "cpu")
     if backend == "native":
-        require(on_cpu, ConfigError, f"backend 'native' computes on the CPU, found device '{device}': use 'torch'")
         require(
             family is not None,
             ConfigError,
@@ -250,7 +249,8 @@ def opened(name: str, model: "str | PathLike | Potential", dtype: str, device: s
     if name == "native":
         from panna_plus.calculator.native_backend import NativeBackend
 
-        return NativeBackend(fspath(model), dtype, n_threads)  # type: ignore[arg-type]
+        on = "cpu" if device == "auto" else device
+        return NativeBackend(fspath(model), dtype, n_threads, on)  # type: ignore[arg-type]
     from panna_plus.calculator.torch_backend import TorchBackend
 
     return TorchBackend(model, dtype, device)

@@ -41,12 +41,14 @@ class NativeBackend(Backend):
         Arithmetic of the engine; positions, displacements and sums are float64 in both.
     n_threads : int
         Threads of one evaluation.
+    device : str
+        'cpu', 'cuda' or 'cuda:N'.
     """
 
     name = "native"
 
-    def __init__(self, path: str | PathLike, dtype: str, n_threads: int):
-        self.engine = Engine(Path(path), PRECISIONS[dtype])
+    def __init__(self, path: str | PathLike, dtype: str, n_threads: int, device: str = "cpu"):
+        self.engine = Engine(Path(path), PRECISIONS[dtype], device=device)
         self.elements, self.cutoff = self.engine.elements, self.engine.cutoff
         self.n_threads = n_threads
         self._bound: tuple[BufferedPairs, int, np.ndarray, ListedEngine] | None = None

@@ -30,16 +30,18 @@ class CompilationError(Exception):
 
 
 class Compiler:
-    """The C++ compiler of the environment (variable CXX, else g++).
+    """A compiler.
 
     Parameters
     ----------
     on_warning : callable (str)
         Receives what the compiler says about sources that it compiles.
+    command : list of str
+        Without it the C++ compiler of the environment: variable CXX, else g++.
     """
 
-    def __init__(self, on_warning: Callable[[str], None] = lambda _: None) -> None:
-        self.command = shlex.split(os.environ.get("CXX", "g++"))
+    def __init__(self, on_warning: Callable[[str], None] = lambda _: None, command: list[str] | None = None) -> None:
+        self.command = command or shlex.split(os.environ.get("CXX", "g++"))
         self.on_warning = on_warning
 
     def is_present(self) -> bool:
@@ -143,7 +145,9 @@ def torch_version(torch: Path) -> str:
 
 def source_hash(csrc: Path) -> str:
     """Return a hash over everything that a library built from `csrc` may depend on."""
-    files = sorted(p for p in csrc.rglob("*") if p.suffix in (".h", ".inc", ".cpp", ".txt") and "tests" not in p.parts)
+    files = sorted(
+        p for p in csrc.rglob("*") if p.suffix in (".h", ".inc", ".cpp", ".cu", ".txt") and "tests" not in p.parts
+    )
     content = b"".join(str(p.relative_to(csrc)).encode() + p.read_bytes() for p in files)
     return hashlib.sha256(content).hexdigest()[:16]
 

@@ -62,21 +62,24 @@ class Engine:
     precision : {'double', 'mixed'}
         'mixed': arithmetic in float32, positions and sums in float64.
     kernels : str
-        Implementation: 'reference' (plain loops, for tests) or an instruction set such as 'x86-64-v3'; empty: the
-        fastest that this processor runs.
+        Implementation: 'reference' (plain loops, for tests) or an instruction set such as 'x86-64-v3'; on CUDA how
+        forces are summed up, 'gather' (always in the same order) or 'atomics'. Empty: the fastest that this processor
+        runs, and 'gather'.
+    device : str
+        'cpu', 'cuda' or 'cuda:N'.
 
     Raises
     ------
     ModelFileError
-        If the file is missing, damaged or of a family that the engine does not evaluate.
+        If the file is missing, damaged or of a family that the engine does not evaluate, or the device is not there.
     PannaPlusError
         If the engine was not built.
     """
 
-    def __init__(self, path: str | Path, precision: str = "double", kernels: str = ""):
+    def __init__(self, path: str | Path, precision: str = "double", kernels: str = "", device: str = "cpu"):
         if precision not in PRECISIONS:
             raise ValueError(f"precision must be one of {', '.join(PRECISIONS)}, found '{precision}'")
-        self._model = load_module().Model(os.fsencode(path), PRECISIONS[precision], kernels)
+        self._model = load_module().Model(os.fsencode(path), PRECISIONS[precision], kernels, device)
         about = self._model.describe()
         self.path = os.path.abspath(path)
         self.precision = precision
@@ -86,6 +89,7 @@ class Engine:
         self.card: dict[str, Any] = json.loads(about["card"])
         self.weights_sha256: str = about["weights_sha256"]
         self.kernels: str = about["kernels"]
+        self.device: str = about["device"]
 
     @property
     def memory_usage(self) -> int:
@@ -103,7 +107,7 @@ class Engine:
         return self
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return reopened, (self.path, self.precision, self.kernels, self.weights_sha256)
+        return reopened, (self.path, self.precision, self.kernels, self.device, self.weights_sha256)
 
     def compute(
         self, atoms: NativeNeighborhood, species: np.ndarray, atomic_virials: bool = False, n_threads: int = 1
@@ -183,9 +187,9 @@ def compiled_lists(atoms: NativeNeighborhood | ImageLists) -> Any:
     return load_module().Lists(atoms.centers, atoms.starts, atoms.neighbors)
 
 
-def reopened(path: str, precision: str, kernels: str, weights_sha256: str) -> Engine:
+def reopened(path: str, precision: str, kernels: str, device: str, weights_sha256: str) -> Engine:
     """Open a model again in another process and make sure that it is the same."""
-    engine = Engine(path, precision, kernels)
+    engine = Engine(path, precision, kernels, device)
     require(
         engine.weights_sha256 == weights_sha256,
         ModelFileError,

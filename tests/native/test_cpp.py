@@ -67,7 +67,7 @@ def engine_sources(*, portable_only: bool) -> list[str]:
     return [line for line in lines if "-march" not in line] if portable_only else lines
 
 
-READER = ("model_file/", "potential/", "cpu/neighbors", "cpu/panna_reference")
+READER = ("model_file/", "potential/", "system/", "cpu/panna_reference")
 
 
 @pytest.fixture(scope="module")

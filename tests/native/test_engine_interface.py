@@ -2,6 +2,7 @@
 
 import dataclasses
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -158,3 +159,20 @@ def test_unknown_options_are_refused(model_path):
         Engine(model_path("mbp"), "half")
     with pytest.raises(ModelFileError, match="kernels 'sparc' are not available on this processor"):
         Engine(model_path("mbp"), kernels="sparc")
+
+
+def has_gpu() -> bool:
+    return Path("/dev/nvidia0").exists()
+
+
+@pytest.mark.skipif(has_gpu(), reason="a GPU is here")
+def test_a_gpu_that_is_not_there_is_explained(model_path):
+    """With the CUDA part built or not."""
+    with pytest.raises(ModelFileError, match=r"built without CUDA|CUDA driver|no CUDA"):
+        Engine(model_path("mbp"), device="cuda")
+
+
+def test_unknown_devices_are_refused(model_path):
+    with pytest.raises(ModelFileError, match='device must be "cpu", "cuda" or "cuda:" and a number, got "gpu"'):
+        Engine(model_path("mbp"), device="gpu")
+    assert Engine(model_path("mbp")).device == "cpu"

@@ -1,4 +1,4 @@
-#include "cpu/neighbors.h"
+#include "system/neighbors.h"
 
 #include <cmath>
 #include <string>

@@ -1,4 +1,4 @@
-#include "cpu/threads.h"
+#include "system/threads.h"
 
 #include <exception>
 #include <system_error>

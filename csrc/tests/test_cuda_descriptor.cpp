@@ -1,0 +1,191 @@
+// The descriptor on the emulated device, from displacements: Jacobian-vector products against finite differences, their
+// adjoint against the gradient, and what must be reported.
+// Arguments: model files of the family panna.
+
+#include <cmath>
+#include <cstdint>
+#include <memory>
+#include <random>
+#include <string>
+#include <vector>
+
+#include "check.h"
+#include "cuda/device_memory.h"
+#include "cuda/pair_descriptor.h"
+
+using namespace panna_plus;
+using test::check;
+using test::check_refused;
+
+namespace {
+
+/// Pairs on the host; device memory is host memory here.
+template <class T>
+struct Pairs {
+  std::vector<T> displacements;
+  std::vector<std::int64_t> row_start{0};
+  std::vector<std::int32_t> species;
+
+  std::int64_t n_centers() const { return std::int64_t(row_start.size()) - 1; }
+  std::int64_t n_pairs() const { return std::int64_t(species.size()); }
+  DevicePairs view() const {
+    return {n_centers(), n_pairs(), displacements.data(), row_start.data(), species.data()};
+  }
+};
+
+/// Centres with different numbers of neighbours between 0.8 and `reach`; every ninth is not counted.
+template <class T>
+Pairs<T> random_pairs(const std::vector<int> &n_neighbors, int n_elements, double reach, std::mt19937 &random) {
+  std::uniform_real_distribution<double> cosine(-1.0, 1.0), turn(0.0, 6.28), length(0.8, reach);
+  Pairs<T> pairs;
+  for (const int n : n_neighbors) {
+    for (int k = 0; k < n; ++k) {
+      const double c = cosine(random), s = std::sqrt(1.0 - c * c), phi = turn(random), r = length(random);
+      for (const double x : {r * s * std::cos(phi), r * s * std::sin(phi), r * c}) pairs.displacements.push_back(T(x));
+      const bool counted = pairs.species.size() % 9 != 8;
+      pairs.species.push_back(counted ? std::int32_t(random() % unsigned(n_elements)) : -1);
+    }
+    pairs.row_start.push_back(pairs.n_pairs());
+  }
+  return pairs;
+}
+
+/// Runs `call` with memory and an error word; returns the word.
+template <class T, class Call>
+unsigned long long run(const DeviceDescriptor &descriptor, const Pairs<T> &pairs, Call call) {
+  cuda::DeviceArray<unsigned char> memory;
+  unsigned long long error = ~0ull;
+  const std::size_t bytes = descriptor.memory(pairs.n_centers(), pairs.n_pairs());
+  call(pairs.view(), DeviceCall{memory.reserve(bytes), &error, nullptr});
+  return error;
+}
+
+template <class T>
+std::vector<T> forward(const DeviceDescriptor &descriptor, const Pairs<T> &pairs) {
+  std::vector<T> features(std::size_t(pairs.n_centers() * descriptor.n_features()));
+  descriptor.explain(run(descriptor, pairs, [&](const DevicePairs &view, const DeviceCall &call) {
+    descriptor.forward(view, call, features.data());
+  }));
+  return features;
+}
+
+template <class T>
+std::vector<T> backward(const DeviceDescriptor &descriptor, const Pairs<T> &pairs, const std::vector<T> &g) {
+  std::vector<T> gradients(std::size_t(3 * pairs.n_pairs()), T(NAN));
+  descriptor.explain(run(descriptor, pairs, [&](const DevicePairs &view, const DeviceCall &call) {
+    descriptor.backward(view, call, g.data(), gradients.data());
+  }));
+  return gradients;
+}
+
+template <class T>
+std::vector<T> tangent(const DeviceDescriptor &descriptor, const Pairs<T> &pairs, const std::vector<T> &v) {
+  std::vector<T> features(std::size_t(pairs.n_centers() * descriptor.n_features()));
+  descriptor.explain(run(descriptor, pairs, [&](const DevicePairs &view, const DeviceCall &call) {
+    descriptor.tangent(view, call, v.data(), features.data());
+  }));
+  return features;
+}
+
+template <class T>
+std::unique_ptr<DeviceDescriptor> descriptor_of(const PannaParameters &parameters) {
+  return build_panna_device_descriptor(parameters, sizeof(T) == 4 ? Precision::mixed : Precision::double_, 0);
+}
+
+template <class T>
+std::vector<T> random_numbers(std::size_t n, std::mt19937 &random) {
+  std::normal_distribution<double> normal;
+  std::vector<T> values(n);
+  for (T &value : values) value = T(normal(random));
+  return values;
+}
+
+template <class T>
+double dot(const std::vector<T> &a, const std::vector<T> &b) {
+  double sum = 0.0;
+  for (std::size_t k = 0; k < a.size(); ++k) sum += double(a[k]) * double(b[k]);
+  return sum;
+}
+
+template <class T>
+double norm(const std::vector<T> &a) {
+  return std::sqrt(dot(a, a));
+}
+
+void expect_near(const std::string &what, double found, double expected, double tolerance) {
+  check(std::fabs(found - expected) <= tolerance,
+        what + ": " + std::to_string(found) + ", expected " + std::to_string(expected) + " +- " +
+            std::to_string(tolerance));
+}
+
+template <class T>
+void test_adjoint(const PannaParameters &parameters, const std::string &what, double tolerance) {
+  std::mt19937 random(3);
+  const auto made = descriptor_of<T>(parameters);
+  const DeviceDescriptor &descriptor = *made;
+  // The largest centre has more neighbours than there is room for in shared memory.
+  const auto pairs =
+      random_pairs<T>({25, 0, 1, 2, 3, 260, 33, 8}, parameters.n_elements, 1.2 * parameters.cutoff(), random);
+  const auto v = random_numbers<T>(std::size_t(3 * pairs.n_pairs()), random);
+  const auto g = random_numbers<T>(std::size_t(pairs.n_centers() * descriptor.n_features()), random);
+  const std::vector<T> pulled = backward(descriptor, pairs, g), pushed = tangent(descriptor, pairs, v);
+  const double scale = norm(v) * norm(pulled);
+  check(scale > 1.0, what + ": the test's gradients are too small to tell anything");
+  expect_near(what + ", <v, backward g> and <g, tangent v>", dot(v, pulled), dot(g, pushed), tolerance * scale);
+}
+
+void test_tangent(const PannaParameters &parameters, const std::string &what) {
+  std::mt19937 random(5);
+  const auto made = descriptor_of<double>(parameters);
+  const DeviceDescriptor &descriptor = *made;
+  const auto pairs = random_pairs<double>({17, 0, 1, 12}, parameters.n_elements, parameters.cutoff(), random);
+  const auto v = random_numbers<double>(std::size_t(3 * pairs.n_pairs()), random);
+  const double step = 1e-5;
+  auto moved = [&](double sign) {
+    Pairs<double> there = pairs;
+    for (std::size_t k = 0; k < v.size(); ++k) there.displacements[k] += sign * step * v[k];
+    return forward(descriptor, there);
+  };
+  const std::vector<double> ahead = moved(1.0), behind = moved(-1.0), found = tangent(descriptor, pairs, v);
+  check(norm(found) > 1.0, what + ": the test's tangents are too small to tell anything");
+  double largest = 0.0;
+  for (std::size_t k = 0; k < found.size(); ++k) {
+    largest = std::max(largest, std::fabs(found[k] - (ahead[k] - behind[k]) / (2.0 * step)));
+  }
+  expect_near(what + ", tangent against finite differences", largest, 0.0, 1e-6 * norm(found));
+}
+
+void test_reports(const PannaParameters &parameters) {
+  std::mt19937 random(9);
+  const auto descriptor = descriptor_of<float>(parameters);
+  const auto good = random_pairs<float>({4, 3, 5}, parameters.n_elements, parameters.cutoff(), random);
+  auto refuse = [&](const std::string &what, const Pairs<float> &pairs, const std::string &part) {
+    check_refused(what, part, [&] { forward(*descriptor, pairs); });
+  };
+  Pairs<float> bad = good;
+  for (int a = 0; a < 3; ++a) bad.displacements[std::size_t(3 * 5 + a)] = 0.0f;
+  refuse("a displacement of 0", bad, "centre 1 has a displacement that is 0 or not finite");
+  bad = good;
+  bad.displacements[3 * 6 + 1] = float(NAN);
+  bad.displacements[3 * 9] = float(NAN);
+  refuse("displacements that are not finite", bad, "centre 1 has a displacement that is 0 or not finite");
+  bad = good;
+  bad.species[4] = parameters.n_elements;
+  refuse("an unknown species", bad, "a neighbour whose species is not one of 0 to");
+  refuse("a crowd", random_pairs<float>({1, 46000}, 1, parameters.cutoff(), random), "centre 1 has more than 40000");
+  check(forward(*descriptor, Pairs<float>()).empty(), "no centres at all are an error");
+}
+
+}  // namespace
+
+int main(int n, char **arguments) {
+  for (int k = 1; k < n; ++k) {
+    const ModelFile file = ModelFile::read(arguments[k]);
+    const PannaParameters parameters = read_panna_parameters(file);
+    test_adjoint<double>(parameters, file.path() + ", double", 1e-13);
+    test_adjoint<float>(parameters, file.path() + ", float", 1e-5);
+    test_tangent(parameters, file.path());
+    if (k == 1) test_reports(parameters);
+  }
+  return test::finish("test_cuda_descriptor");
+}
