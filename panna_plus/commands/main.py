@@ -1,6 +1,7 @@
 """`panna-plus`: one command with subcommands. Heavy imports happen inside the subcommand that needs them."""
 
 import argparse
+import os
 import sys
 import traceback
 from collections.abc import Sequence
@@ -11,6 +12,7 @@ from panna_plus.errors import PannaPlusError
 
 EXIT_OPERATING_SYSTEM = 6
 EXIT_INTERRUPTED = 130
+EXIT_BROKEN_PIPE = 141
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -20,6 +22,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return args.run(args)
     except PannaPlusError as error:
         return failed(error, error.exit_code, args.debug)
+    except BrokenPipeError:
+        # Whoever read has seen enough, for example `head`; nothing may be written when the interpreter ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return EXIT_BROKEN_PIPE
     except OSError as error:
         return failed(error, EXIT_OPERATING_SYSTEM, args.debug)
     except KeyboardInterrupt:

@@ -1,6 +1,7 @@
 """`panna-plus info`: the card on one screen."""
 
 import json
+import os
 import subprocess
 import sys
 
@@ -63,3 +64,14 @@ def test_a_failure_of_the_operating_system_exits_with_6(model, monkeypatch, caps
     monkeypatch.setattr(info, "run", full)
     assert main(["info", str(model)]) == 6
     assert "No space left on device: 'run/model.pt'" in capsys.readouterr().err
+
+
+def test_a_reader_that_has_seen_enough_is_no_error(model):
+    """As in `panna-plus info model.pt | head -1`, with a reader that never reads."""
+    reader, writer = os.pipe()
+    os.close(reader)
+    command = [sys.executable, "-m", "panna_plus.commands.main", "info", str(model), "--json"]
+    with os.fdopen(writer, "wb") as out:
+        done = subprocess.run(command, stdout=out, stderr=subprocess.PIPE, text=True, env=environment())
+    assert done.returncode == 141
+    assert done.stderr == ""
