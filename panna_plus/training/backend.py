@@ -1,15 +1,8 @@
 """Choose what evaluates a potential: compiled operators, or the PyTorch reference."""
 
-from collections.abc import Callable
-
 from panna_plus.errors import PannaPlusError
+from panna_plus.native.torch_libraries import Say, be_quiet
 from panna_plus.potential import Potential
-
-Say = Callable[[str], None]
-
-
-def be_quiet(_text: str) -> None:
-    """Say nothing."""
 
 
 def select_backend(potential: Potential, name: str, say: Say = be_quiet) -> None:

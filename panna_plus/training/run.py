@@ -16,9 +16,10 @@ from panna_plus.errors import ConfigError, require
 from panna_plus.export import card_of, export_model
 from panna_plus.families import build_potential
 from panna_plus.graph import graph_from_atoms
+from panna_plus.native.torch_libraries import Say, be_quiet
 from panna_plus.potential import Potential
 from panna_plus.training import figures, report
-from panna_plus.training.backend import Say, be_quiet, select_backend
+from panna_plus.training.backend import select_backend
 from panna_plus.training.checkpoint import RunIdentity
 from panna_plus.training.config import RunConfig
 from panna_plus.training.evaluation import evaluate_examples, evaluate_frames
