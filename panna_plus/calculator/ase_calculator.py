@@ -98,7 +98,7 @@ class PannaPlusCalculator(Calculator):
         }
         is_file = isinstance(model, str | PathLike)
         self.model = fspath(model) if isinstance(model, str | PathLike) else f"{model.family} potential in memory"
-        name = chosen_backend(backend, str(device), family_of(model) if is_file else None)
+        name = chosen_backend(backend, str(device), fspath(model) if is_file else None)  # type: ignore[arg-type]
         self.backend = opened(name, model, dtype, str(device), int(n_threads))
         self.implemented_properties = [*type(self).implemented_properties, *self.backend.properties]
         self.details: dict[str, np.ndarray] = {}
@@ -206,20 +206,20 @@ def check_options(dtype: str, device: str, skin: float, backend: str, n_threads:
     require(n_threads >= 1, ConfigError, f"n_threads must be 1 or more, found {n_threads}")
 
 
-def family_of(path: "str | PathLike | Potential") -> str:
-    """Return the family that a model file names; "" if it cannot be read, which whoever opens it explains."""
+def is_evaluated(path: str) -> bool:
+    """Tell whether the native engine knows the family of a model file, or will explain why it cannot be read."""
     try:
-        return read_model(fspath(path)).card["family"]  # type: ignore[arg-type]
+        return read_model(path).card["family"] in EVALUATED_FAMILIES
     except (ModelFileError, OSError):
-        return ""
+        return True
 
 
-def chosen_backend(backend: str, device: str, family: str | None) -> str:
+def chosen_backend(backend: str, device: str, path: str | None) -> str:
     """Return 'native' or 'torch'.
 
     Parameters
     ----------
-    family : str, or None
+    path : str, or None
         Of the model file; None for a potential in memory.
 
     Raises
@@ -230,13 +230,13 @@ def chosen_backend(backend: str, device: str, family: str | None) -> str:
     on_cpu = device in ("auto", "cpu")
     if backend == "native":
         require(
-            family is not None,
+            path is not None,
             ConfigError,
             "backend 'native' reads model files, found a potential in memory: export it first",
         )
     if backend != "auto":
         return backend
-    if not on_cpu or family is None or (family and family not in EVALUATED_FAMILIES):
+    if not on_cpu or path is None or not is_evaluated(path):
         return "torch"
     if not is_built():
         warnings.warn("the native engine was not built; using the PyTorch reference, which is slower", stacklevel=3)
