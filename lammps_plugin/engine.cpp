@@ -120,7 +120,9 @@ Model::Model(const std::string &path, PannaPlusPrecision precision, Backend back
     engine_(Engine::of(backend)), backend_(backend), path_(path),
     absolute_path_(std::filesystem::absolute(path).string())
 {
-  if (engine_.open(path.c_str(), precision, &model_) != 0) throw std::runtime_error(engine_.last_error());
+  PannaPlusOptions options{};
+  options.precision = precision;
+  if (engine_.open(path.c_str(), &options, &model_) != 0) throw std::runtime_error(engine_.last_error());
   if (engine_.describe(model_, &description_) != 0) {
     const std::string reason = engine_.last_error();
     engine_.close(model_);

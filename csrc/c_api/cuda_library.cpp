@@ -48,10 +48,10 @@ int cuda_device_count(const std::string &library) {
   return function_of<cuda::DeviceCountFunction>(open_library(library), cuda::device_count_name, library)();
 }
 
-std::unique_ptr<Potential> build_on_cuda(const ModelFile &file, Precision precision, const std::string &kernels,
+std::unique_ptr<Potential> build_on_cuda(const ModelFile &file, const Opening &opening,
                                          int device, const std::string &library) {
   const auto build = function_of<cuda::BuildFunction>(open_library(library), cuda::build_name, library);
-  return std::unique_ptr<Potential>(build(file, precision, kernels.c_str(), device));
+  return std::unique_ptr<Potential>(build(file, opening, device));
 }
 
 std::unique_ptr<DeviceDescriptor> build_descriptor_on_cuda(const PannaParameters &parameters, Precision precision,

@@ -17,7 +17,7 @@ std::string cuda_library_path();
 int cuda_device_count(const std::string &library);
 
 /// The potential of `file` on a CUDA device, by the library at that path.
-std::unique_ptr<Potential> build_on_cuda(const ModelFile &file, Precision precision, const std::string &kernels,
+std::unique_ptr<Potential> build_on_cuda(const ModelFile &file, const Opening &opening,
                                          int device, const std::string &library);
 
 /// The symmetry functions alone on a CUDA device; the networks of `parameters` are not used.

@@ -1,5 +1,6 @@
 #include "c_api/panna_plus.h"
 
+#include <algorithm>
 #include <memory>
 #include <string>
 #include <vector>
@@ -14,7 +15,7 @@
 
 struct PannaPlusModel {
   std::unique_ptr<panna_plus::Potential> potential;
-  std::vector<const char *> elements;
+  std::vector<const char *> elements, details;
 };
 
 namespace {
@@ -22,32 +23,75 @@ namespace {
 using panna_plus::guarded;
 using panna_plus::require;
 
+std::vector<const char *> pointers_to(const std::vector<std::string> &texts) {
+  std::vector<const char *> pointers;
+  for (const std::string &text : texts) pointers.push_back(text.c_str());
+  return pointers;
+}
+
 /// The number of a CUDA device, or -1 for the CPU.
 int device_number(const std::string &device) {
   if (device.empty() || device == "cpu") return -1;
   if (device == "cuda") return 0;
   const std::string number = device.rfind("cuda:", 0) == 0 ? device.substr(5) : "";
   require(!number.empty() && number.size() < 5 && number.find_first_not_of("0123456789") == std::string::npos,
-          "panna_plus_open_on: device must be \"cpu\", \"cuda\" or \"cuda:\" and a number, got \"" + device + "\"");
+          "panna_plus_open: device must be \"cpu\", \"cuda\" or \"cuda:\" and a number, got \"" + device + "\"");
   return std::stoi(number);
 }
 
-std::unique_ptr<PannaPlusModel> open_model(const char *path, PannaPlusPrecision precision, const std::string &kernels,
-                                           const std::string &device) {
+panna_plus::Opening opening_of(const PannaPlusOptions &options) {
+  panna_plus::Opening opening;
+  opening.precision = panna_plus::precision_of(options.precision, "panna_plus_open");
+  opening.kernels = options.kernels ? options.kernels : "";
+  opening.long_range_cutoff = options.long_range_cutoff;
+  opening.dispersion_damping = options.dispersion_damping;
+  return opening;
+}
+
+std::unique_ptr<PannaPlusModel> open_model(const char *path, const PannaPlusOptions &options) {
   require(path != nullptr, "panna_plus_open: path must not be NULL");
-  const panna_plus::Precision used = panna_plus::precision_of(precision, "panna_plus_open");
-  const int number = device_number(device);
+  const panna_plus::Opening opening = opening_of(options);
+  const int number = device_number(options.device ? options.device : "");
   const panna_plus::ModelFile file = panna_plus::ModelFile::read(path);
   auto model = std::make_unique<PannaPlusModel>();
   if (number < 0) {
-    model->potential = panna_plus::build_potential(panna_plus::cpu_families(), file, used, kernels);
+    model->potential = panna_plus::build_potential(panna_plus::cpu_families(), file, opening);
   } else {
-    model->potential = panna_plus::build_on_cuda(file, used, kernels, number, panna_plus::cuda_library_path());
+    model->potential = panna_plus::build_on_cuda(file, opening, number, panna_plus::cuda_library_path());
   }
-  for (const std::string &symbol : model->potential->description().elements) {
-    model->elements.push_back(symbol.c_str());
-  }
+  model->elements = pointers_to(model->potential->description().elements);
+  model->details = pointers_to(model->potential->description().details);
   return model;
+}
+
+/// The exchange of the host of the engine.
+class HostExchange : public panna_plus::Exchange {
+ public:
+  explicit HostExchange(const PannaPlusExchange &host) : host_(host) {
+    require(host.sum && !host.to_images == !host.from_images,
+            "panna_plus_compute: an exchange needs the function sum, and to_images and from_images both or neither");
+  }
+
+  bool has_images() const override { return host_.to_images != nullptr; }
+  void to_images(double *values, int width) const override {
+    require(host_.to_images(host_.context, values, width) == 0, "the exchange of atoms with other processes failed");
+  }
+  void from_images(double *values, int width) const override {
+    require(host_.from_images(host_.context, values, width) == 0, "the exchange of images with other processes failed");
+  }
+  void sum(double *values, int n) const override {
+    require(host_.sum(host_.context, values, n) == 0, "the sum over processes failed");
+  }
+
+ private:
+  PannaPlusExchange host_;
+};
+
+std::unique_ptr<panna_plus::Exchange> exchange_of(const PannaPlusNeighborhood &atoms) {
+  require(!atoms.owners || !atoms.exchange, "panna_plus_compute: expected owners or an exchange, got both");
+  if (atoms.owners) return std::make_unique<panna_plus::OwnersExchange>(atoms.n_atoms, atoms.owners);
+  if (atoms.exchange) return std::make_unique<HostExchange>(*atoms.exchange);
+  return nullptr;
 }
 
 panna_plus::Neighborhood view_of(const PannaPlusNeighborhood &atoms) {
@@ -66,7 +110,20 @@ panna_plus::Neighborhood view_of(const PannaPlusNeighborhood &atoms) {
   view.neighbor_mask = atoms.neighbor_mask;
   view.n_threads = atoms.n_threads > 1 ? atoms.n_threads : 1;
   view.generation = atoms.generation;
+  view.total_charge = atoms.total_charge;
+  view.unpaired_electrons = atoms.unpaired_electrons;
   return view;
+}
+
+std::vector<panna_plus::Detail> details_of(const PannaPlusResults &out, const panna_plus::Description &known) {
+  std::vector<panna_plus::Detail> details;
+  for (int32_t d = 0; d < out.n_details; ++d) {
+    const char *name = out.details[d].name;
+    const bool is_known = std::find(known.details.begin(), known.details.end(), name) != known.details.end();
+    require(is_known, "panna_plus_compute: models of the family " + known.family + " give no '" + name + "'");
+    details.push_back({name, out.details[d].values});
+  }
+  return details;
 }
 
 void compute(const PannaPlusModel &model, const PannaPlusNeighborhood &atoms, PannaPlusResults &out) {
@@ -75,7 +132,13 @@ void compute(const PannaPlusModel &model, const PannaPlusNeighborhood &atoms, Pa
   results.forces = out.forces;
   results.atomic_virials = out.atomic_virials;
   results.centroid_virials = out.centroid_virials;
-  model.potential->compute(view_of(atoms), results);
+  const std::vector<panna_plus::Detail> details = details_of(out, model.potential->description());
+  results.details = details.data();
+  results.n_details = static_cast<int>(details.size());
+  panna_plus::Neighborhood view = view_of(atoms);
+  const std::unique_ptr<panna_plus::Exchange> exchange = exchange_of(atoms);
+  view.exchange = exchange.get();
+  model.potential->compute(view, results);
   out.energy += results.energy;
   for (int a = 0; a < 6; ++a) out.virial[a] += results.virial[a];
   out.closest_ratio = results.closest.ratio;
@@ -90,20 +153,11 @@ extern "C" {
 
 int32_t panna_plus_abi_version(void) { return PANNA_PLUS_ABI_VERSION; }
 
-int panna_plus_open(const char *path, PannaPlusPrecision precision, PannaPlusModel **model) {
-  return panna_plus_open_with(path, precision, nullptr, model);
-}
-
-int panna_plus_open_with(const char *path, PannaPlusPrecision precision, const char *kernels, PannaPlusModel **model) {
-  return panna_plus_open_on(path, precision, kernels, "cpu", model);
-}
-
-int panna_plus_open_on(const char *path, PannaPlusPrecision precision, const char *kernels, const char *device,
-                       PannaPlusModel **model) {
+int panna_plus_open(const char *path, const PannaPlusOptions *options, PannaPlusModel **model) {
   return guarded([&] {
-    require(model != nullptr, "panna_plus_open: model must not be NULL");
+    require(options && model, "panna_plus_open: options and model must not be NULL");
     *model = nullptr;
-    *model = open_model(path, precision, kernels ? kernels : "", device ? device : "").release();
+    *model = open_model(path, *options).release();
   });
 }
 
@@ -120,7 +174,11 @@ int panna_plus_describe(const PannaPlusModel *model, PannaPlusDescription *descr
     *description = {known.family.c_str(),   static_cast<int32_t>(model->elements.size()),
                     model->elements.data(), known.cutoff,
                     known.card.c_str(),     known.weights_sha256.c_str(),
-                    known.kernels.c_str(),  known.device.c_str()};
+                    known.kernels.c_str(),  known.device.c_str(),
+                    known.message_cutoff,   known.reach,
+                    known.n_exchanges,      known.uses_charge,
+                    known.uses_spin,        static_cast<int32_t>(model->details.size()),
+                    model->details.data()};
   });
 }
 

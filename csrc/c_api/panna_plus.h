@@ -29,7 +29,7 @@ extern "C" {
 #endif
 
 /* Changes whenever a struct or a function below changes; compare with panna_plus_abi_version(). */
-#define PANNA_PLUS_ABI_VERSION 5
+#define PANNA_PLUS_ABI_VERSION 6
 
 typedef struct PannaPlusModel PannaPlusModel;
 typedef struct PannaPlusDescriptor PannaPlusDescriptor;
@@ -39,17 +39,54 @@ typedef enum {
   PANNA_PLUS_DOUBLE = 1 /* double throughout */
 } PannaPlusPrecision;
 
+/* How a model is opened. Zero-initialise it: fields may be added. */
+typedef struct {
+  PannaPlusPrecision precision;
+  /* The implementation. On the CPU "reference" (plain loops, for tests) or an instruction set, "x86-64-v4",
+   * "x86-64-v3", "x86-64-v2" or "portable"; NULL or "": the fastest that the processor runs. On CUDA it says how forces
+   * are summed up: "gather", NULL or "" (in the same order in every run) or "atomics". */
+  const char *kernels;
+  /* "cpu", NULL or "", or "cuda" or "cuda:N". Opening fails where the engine was built without CUDA, and where there
+   * is no such device. */
+  const char *device;
+  /* Of a model with long-range terms, angstrom: where they end, and over which distance before it dispersion does.
+   * 0: as the file says. */
+  double long_range_cutoff;
+  double dispersion_damping;
+} PannaPlusOptions;
+
 /* What a model is. The pointers stay valid until the model is closed. */
 typedef struct {
-  const char *family;          /* "panna" */
+  const char *family;          /* "panna" or "so3krates" */
   int32_t n_elements;
   const char *const *elements; /* chemical symbols; the position is the species number */
   double cutoff;               /* angstrom: neighbours beyond it do not contribute */
   const char *card;            /* the JSON card of the file, NUL terminated */
   const char *weights_sha256;  /* 64 hexadecimal digits */
-  const char *kernels;         /* the implementation in use, see panna_plus_open_with and _open_on */
+  const char *kernels;         /* the implementation in use, see PannaPlusOptions */
   const char *device;          /* "cpu" or "cuda:N" */
+  double message_cutoff;       /* angstrom: how far messages go; 0 for models without */
+  double reach;                /* angstrom: how far an atom's energy depends on others; `cutoff` without messages */
+  int32_t n_exchanges;         /* times that images must learn what became of atoms, 0 without messages */
+  int32_t uses_charge;         /* whether the total charge of the system enters */
+  int32_t uses_spin;           /* whether the number of unpaired electrons enters */
+  int32_t n_details;
+  const char *const *details;  /* names of what PannaPlusDetail can ask for */
 } PannaPlusDescription;
+
+/* How several processes evaluate one system together, each with atoms of its own. Every process calls the same
+ * functions in the same order, from the thread that called panna_plus_compute, also one without atoms and one that has
+ * found a fault. A function returns 0, or something else if it failed. */
+typedef struct {
+  void *context;               /* handed to the functions */
+  /* values (n_atoms, width): rows of images become those of their atoms, which other processes may have. NULL, and
+   * from_images as well: the rows within `reach` of centres have neighbour lists of their own. */
+  int (*to_images)(void *context, double *values, int32_t width);
+  /* values (n_atoms, width): rows of images are added to those of their atoms. */
+  int (*from_images)(void *context, double *values, int32_t width);
+  /* values (n): their sums over all processes. */
+  int (*sum)(void *context, double *values, int32_t n);
+} PannaPlusExchange;
 
 /* Atoms and neighbours of one evaluation. Zero-initialise it: fields may be added. The full list of an
  * atom may hold neighbours beyond the cutoff (a skin): they are skipped. */
@@ -66,7 +103,18 @@ typedef struct {
   /* A number other than 0 promises that n_atoms, species, centers and lists are those of every other call for this
    * model with the same number: a device keeps what it has, and only positions are copied. 0: always copied. */
   int64_t generation;
+  /* Only for models with messages, n_exchanges > 0; one of the two, unless there are no images. */
+  const int32_t *owners;             /* (n_atoms) the row of the atom that each row is an image of, or is */
+  const PannaPlusExchange *exchange; /* where the atoms are distributed */
+  double total_charge;               /* of the system, in e */
+  double unpaired_electrons;         /* of the system */
 } PannaPlusNeighborhood;
+
+/* Numbers per atom beside energies and forces. */
+typedef struct {
+  const char *name;  /* one of PannaPlusDescription.details */
+  double *values;    /* (n_atoms): set for centres */
+} PannaPlusDetail;
 
 /* Where results go. Arrays may be NULL (not wanted); values are ADDED to what they hold. After a
  * failure the contents are unspecified. */
@@ -85,6 +133,8 @@ typedef struct {
   double closest_distance;   /* angstrom */
   int64_t closest_center;    /* atom rows; -1 when no pair was seen */
   int64_t closest_neighbor;
+  const PannaPlusDetail *details; /* (n_details) */
+  int32_t n_details;
 } PannaPlusResults;
 
 /* A named array of parameters. */
@@ -109,17 +159,8 @@ PANNA_PLUS_API int32_t panna_plus_abi_version(void);
 
 /* Read a model file. Nothing in the file is executed, except by libpanna_plus_torchscript.so, which has this
  * interface as well and evaluates a model by running the program in its file. */
-PANNA_PLUS_API int panna_plus_open(const char *path, PannaPlusPrecision precision, PannaPlusModel **model);
-/* The same with a choice of implementation: "reference" (plain loops, for tests) or an instruction set,
- * "x86-64-v4", "x86-64-v3", "x86-64-v2" or "portable"; NULL or "": the fastest that the processor runs. */
-PANNA_PLUS_API int panna_plus_open_with(const char *path, PannaPlusPrecision precision, const char *kernels,
-                                        PannaPlusModel **model);
-/* The same on a device: "cpu", NULL or "" (kernels as above), "cuda" or "cuda:N". On CUDA `kernels` says how forces
- * are summed up: "gather", NULL or "" (in the same order in every run) or "atomics". Fails where the engine was built
- * without CUDA, and where there is no such device. */
-PANNA_PLUS_API int panna_plus_open_on(const char *path, PannaPlusPrecision precision, const char *kernels,
-                                      const char *device, PannaPlusModel **model);
-/* CUDA devices that panna_plus_open_on can use; 0 if there are none, panna_plus_last_error() then says why. */
+PANNA_PLUS_API int panna_plus_open(const char *path, const PannaPlusOptions *options, PannaPlusModel **model);
+/* CUDA devices that panna_plus_open can use; 0 if there are none, panna_plus_last_error() then says why. */
 PANNA_PLUS_API int32_t panna_plus_cuda_devices(void);
 PANNA_PLUS_API int panna_plus_describe(const PannaPlusModel *model, PannaPlusDescription *description);
 PANNA_PLUS_API int panna_plus_compute(const PannaPlusModel *model, const PannaPlusNeighborhood *atoms,
@@ -129,7 +170,7 @@ PANNA_PLUS_API int64_t panna_plus_memory_usage(const PannaPlusModel *model);
 PANNA_PLUS_API void panna_plus_close(PannaPlusModel *model);
 
 /* The symmetry functions of a panna model alone, for training: `kind` is "mbp" or "bp", `arrays` are those of
- * the descriptor in a model file, `kernels` an instruction set as in panna_plus_open_with. */
+ * the descriptor in a model file, `kernels` an instruction set as in PannaPlusOptions. */
 PANNA_PLUS_API int panna_plus_descriptor_open(const char *kind, int32_t n_elements, const PannaPlusArray *arrays,
                                               int32_t n_arrays, PannaPlusPrecision precision, const char *kernels,
                                               PannaPlusDescriptor **descriptor);

@@ -6,9 +6,9 @@
 namespace panna_plus {
 namespace {
 
-std::unique_ptr<Potential> build_panna(const ModelFile &file, Precision precision, const std::string &kernels) {
-  if (kernels == "reference") return build_panna_reference(file, precision);
-  return build_panna_cpu(file, precision, kernels);
+std::unique_ptr<Potential> build_panna(const ModelFile &file, const Opening &opening) {
+  if (opening.kernels == "reference") return build_panna_reference(file, opening.precision);
+  return build_panna_cpu(file, opening.precision, opening.kernels);
 }
 
 }  // namespace

@@ -10,8 +10,7 @@ using namespace panna_plus;
 
 PANNA_SHOWN std::uint64_t panna_plus_cuda_fingerprint();
 PANNA_SHOWN int panna_plus_cuda_device_count();
-PANNA_SHOWN Potential *panna_plus_cuda_build(const ModelFile &file, Precision precision, const char *kernels,
-                                             int device);
+PANNA_SHOWN Potential *panna_plus_cuda_build(const ModelFile &file, const Opening &opening, int device);
 PANNA_SHOWN DeviceDescriptor *panna_plus_cuda_panna_descriptor(const PannaParameters &parameters, Precision precision,
                                                                int device);
 
@@ -19,12 +18,11 @@ std::uint64_t panna_plus_cuda_fingerprint() { return cuda::fingerprint(); }
 
 int panna_plus_cuda_device_count() { return cuda::device_count(); }
 
-Potential *panna_plus_cuda_build(const ModelFile &file, Precision precision, const char *kernels, int device) {
-  const std::vector<Family> families = {
-      {"panna", [device](const ModelFile &model, Precision p, const std::string &name) {
-         return build_panna_cuda(model, p, name, device);
-       }}};
-  return build_potential(families, file, precision, kernels).release();
+Potential *panna_plus_cuda_build(const ModelFile &file, const Opening &opening, int device) {
+  const std::vector<Family> families = {{"panna", [device](const ModelFile &model, const Opening &how) {
+                                           return build_panna_cuda(model, how.precision, how.kernels, device);
+                                         }}};
+  return build_potential(families, file, opening).release();
 }
 
 DeviceDescriptor *panna_plus_cuda_panna_descriptor(const PannaParameters &parameters, Precision precision, int device) {

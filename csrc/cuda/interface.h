@@ -13,7 +13,7 @@ namespace panna_plus::cuda {
 /// Differs where the classes that cross the border between the libraries differ.
 constexpr std::uint64_t fingerprint() {
   std::uint64_t sum = 1;
-  for (const std::size_t size : {sizeof(Potential), sizeof(Description), sizeof(ModelFile), sizeof(Neighborhood),
+  for (const std::size_t size : {sizeof(Potential), sizeof(Description), sizeof(Opening), sizeof(ModelFile), sizeof(Neighborhood),
                                  sizeof(Results), sizeof(PannaParameters), sizeof(DevicePairs),
                                  sizeof(std::string)}) {
     sum = 1009 * sum + size;
@@ -27,7 +27,7 @@ using FingerprintFunction = std::uint64_t();
 constexpr const char *device_count_name = "panna_plus_cuda_device_count";
 using DeviceCountFunction = int();
 constexpr const char *build_name = "panna_plus_cuda_build";
-using BuildFunction = Potential *(const ModelFile &, Precision, const char *kernels, int device);
+using BuildFunction = Potential *(const ModelFile &, const Opening &, int device);
 constexpr const char *descriptor_name = "panna_plus_cuda_panna_descriptor";
 using DescriptorFunction = DeviceDescriptor *(const PannaParameters &, Precision, int device);
 

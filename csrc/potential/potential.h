@@ -14,6 +14,14 @@ namespace panna_plus {
 /// mixed: positions, displacements and sums in double, arithmetic between in float.
 enum class Precision { mixed, double_ };
 
+/// How a model is opened.
+struct Opening {
+  Precision precision = Precision::double_;
+  std::string kernels;  // an implementation by its name; empty: the fastest
+  // Of long-range terms, angstrom; 0: as the file says.
+  double long_range_cutoff = 0.0, dispersion_damping = 0.0;
+};
+
 /// What a model is, whatever its family.
 struct Description {
   std::string family;
@@ -23,6 +31,12 @@ struct Description {
   std::string weights_sha256;
   std::string kernels;  // the implementation: "reference", an instruction set or how CUDA sums up forces
   std::string device;   // "cpu" or "cuda:0", ...
+  // Of models with messages.
+  double message_cutoff = 0.0;  // angstrom
+  double reach = 0.0;           // angstrom: how far an atom's energy depends on others
+  int n_exchanges = 0;          // times that images must learn what became of atoms
+  bool uses_charge = false, uses_spin = false;
+  std::vector<std::string> details;  // names of what Results::details can ask for
 };
 
 /// A model ready to be evaluated. Immutable: any number of threads may call compute at once.
@@ -37,9 +51,18 @@ class Potential {
   const Description &description() const { return description_; }
 
  protected:
-  Potential(const ModelFile &file, const std::string &kernels, const std::string &device = "cpu")
-      : description_{file.family(), file.elements(), file.cutoff(), file.card_text(), file.weights_sha256(),
-                     kernels,       device} {}
+  Potential(const ModelFile &file, const std::string &kernels, const std::string &device = "cpu") {
+    description_.family = file.family();
+    description_.elements = file.elements();
+    description_.cutoff = description_.reach = file.cutoff();
+    description_.card = file.card_text();
+    description_.weights_sha256 = file.weights_sha256();
+    description_.kernels = kernels;
+    description_.device = device;
+  }
+
+  /// For constructors of families whose models are more than a cutoff.
+  Description &own_description() { return description_; }
 
  private:
   Description description_;

@@ -12,12 +12,12 @@ namespace panna_plus {
 
 struct Family {
   std::string name;
-  std::function<std::unique_ptr<Potential>(const ModelFile &, Precision, const std::string &kernels)> build;
+  std::function<std::unique_ptr<Potential>(const ModelFile &, const Opening &)> build;
+  bool has_long_range = false;  // whether Opening::long_range_cutoff and dispersion_damping mean something
 };
 
 /// Builds the potential that `file` describes; a Failure lists the known families if its own is unknown.
-/// `kernels` chooses an implementation by name; empty: the fastest.
 std::unique_ptr<Potential> build_potential(const std::vector<Family> &families, const ModelFile &file,
-                                           Precision precision, const std::string &kernels);
+                                           const Opening &opening);
 
 }  // namespace panna_plus

@@ -128,8 +128,11 @@ class Model {
     std::string reason;
     {
       const py::gil_scoped_release unlocked;
-      if (panna_plus_open_on(path.c_str(), PannaPlusPrecision(precision), kernels.c_str(), device.c_str(), &opened) != 0)
-        reason = panna_plus_last_error();
+      PannaPlusOptions options{};
+      options.precision = PannaPlusPrecision(precision);
+      options.kernels = kernels.c_str();
+      options.device = device.c_str();
+      if (panna_plus_open(path.c_str(), &options, &opened) != 0) reason = panna_plus_last_error();
     }
     if (!reason.empty()) raise("ModelFileError", reason);
     model_ = SharedModel(opened, CloseModel());

@@ -2,6 +2,8 @@
 
 #include <cstdint>
 
+#include "system/exchange.h"
+
 namespace panna_plus {
 
 /// Atoms and full neighbour lists of one evaluation; a view, nothing is owned.
@@ -19,6 +21,10 @@ struct Neighborhood {
   // What is not 0 promises that species, centres and lists are those of every other evaluation of this model with the
   // same number: only positions have changed.
   std::int64_t generation = 0;
+  // Only for models with messages; null where no row is an image.
+  const Exchange *exchange = nullptr;
+  double total_charge = 0.0;       // of the system, in e
+  double unpaired_electrons = 0.0;  // of the system
 };
 
 }  // namespace panna_plus

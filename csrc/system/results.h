@@ -17,6 +17,12 @@ struct ClosestPair {
   }
 };
 
+/// Numbers per atom beside energies and forces: values (n_atoms), set for centres.
+struct Detail {
+  const char *name;
+  double *values;
+};
+
 /// Where results are added; arrays may be null (not wanted).
 /// Virials are -r (x) dE/dr; 6 components xx yy zz xy xz yz (symmetrised), 9 append yx zx zy.
 struct Results {
@@ -27,6 +33,8 @@ struct Results {
   double *atomic_virials = nullptr;    // (n_atoms, 6)
   double *centroid_virials = nullptr;  // (n_atoms, 9)
   ClosestPair closest;
+  const Detail *details = nullptr;  // (n_details)
+  int n_details = 0;
 
   /// Adds the consequences of dE_i/dr_ij for one (centre, neighbour) pair.
   void add_pair(std::int64_t i, std::int64_t j, const double r[3], const double gradient[3]);

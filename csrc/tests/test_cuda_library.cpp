@@ -23,11 +23,20 @@ using test::rms;
 
 namespace {
 
+PannaPlusOptions options_of(PannaPlusPrecision precision, const char *kernels, const char *device) {
+  PannaPlusOptions options{};
+  options.precision = precision;
+  options.kernels = kernels;
+  options.device = device;
+  return options;
+}
+
 struct Model {
   PannaPlusModel *pointer = nullptr;
 
   Model(const std::string &path, const char *device) {
-    const int status = panna_plus_open_on(path.c_str(), PANNA_PLUS_DOUBLE, nullptr, device, &pointer);
+    const PannaPlusOptions options = options_of(PANNA_PLUS_DOUBLE, nullptr, device);
+    const int status = panna_plus_open(path.c_str(), &options, &pointer);
     check(status == 0, std::string("opening on ") + device + ": " + panna_plus_last_error());
   }
   ~Model() { panna_plus_close(pointer); }
@@ -90,8 +99,8 @@ void test_description(const std::string &path) {
 
 void check_unopened(const std::string &path, const char *kernels, const char *device, const std::string &part) {
   PannaPlusModel *model = nullptr;
-  check(panna_plus_open_on(path.c_str(), PANNA_PLUS_MIXED, kernels, device, &model) == 1 && !model,
-        std::string("opened on ") + device);
+  const PannaPlusOptions options = options_of(PANNA_PLUS_MIXED, kernels, device);
+  check(panna_plus_open(path.c_str(), &options, &model) == 1 && !model, std::string("opened on ") + device);
   const std::string reason = panna_plus_last_error();
   check(reason.find(part) != std::string::npos, "expected '" + part + "' in: " + reason);
 }
@@ -104,7 +113,7 @@ void test_refusals(const std::string &path, const std::string &no_library) {
   check_unopened(path, "portable", "cuda", "expected gather or atomics");
   const ModelFile file = ModelFile::read(path);
   check_refused("no library", "built without CUDA",
-                [&] { build_on_cuda(file, Precision::mixed, "", 0, "/nowhere/libpanna_plus_cuda.so"); });
+                [&] { build_on_cuda(file, {}, 0, "/nowhere/libpanna_plus_cuda.so"); });
   check_refused("no library at all", "built without CUDA", [] { cuda_device_count("/nowhere/libpanna_plus_cuda.so"); });
   check_refused("a text", "cannot be loaded", [&] { cuda_device_count(no_library); });
   Dl_info libc{};

@@ -174,15 +174,15 @@ std::size_t ScriptPotential::memory_usage() const {
 
 }  // namespace
 
-std::unique_ptr<Potential> build_script_potential(const ModelFile &file, Precision precision,
-                                                  const std::string &kernels) {
-  require(kernels.empty(), "the TorchScript backend has no kernels to choose from, found '" + kernels + "'");
+std::unique_ptr<Potential> build_script_potential(const ModelFile &file, const Opening &opening) {
+  require(opening.kernels.empty(),
+          "the TorchScript backend has no kernels to choose from, found '" + opening.kernels + "'");
   check_version();
   // Energies of ghosts would be needed, whose neighbors a Neighborhood of centers does not list.
   if (file.n_exchanges() != 0) {
     file.fail("card key 'n_exchanges'", "0 for the TorchScript backend", std::to_string(file.n_exchanges()));
   }
-  return std::make_unique<ScriptPotential>(file, precision);
+  return std::make_unique<ScriptPotential>(file, opening.precision);
 }
 
 }  // namespace panna_plus

@@ -10,7 +10,18 @@ from panna_plus.native.cuda_building import LIBRARY_NAME
 from panna_plus.native.library import library_path
 
 CUDA_LIBRARY = library_path().with_name(LIBRARY_NAME)
-MIXED = 0
+
+
+class Options(ctypes.Structure):
+    """PannaPlusOptions of csrc/c_api/panna_plus.h."""
+
+    _fields_ = (
+        ("precision", ctypes.c_int),
+        ("kernels", ctypes.c_char_p),
+        ("device", ctypes.c_char_p),
+        ("long_range_cutoff", ctypes.c_double),
+        ("dispersion_damping", ctypes.c_double),
+    )
 
 
 @pytest.fixture(scope="module")
@@ -23,7 +34,8 @@ def engine() -> ctypes.CDLL:
 def opened(engine: ctypes.CDLL, path, device: str) -> str:
     """Open a model on a device and return what went wrong, empty if nothing."""
     model = ctypes.c_void_p()
-    status = engine.panna_plus_open_on(str(path).encode(), MIXED, None, device.encode(), ctypes.byref(model))
+    options = Options(device=device.encode())
+    status = engine.panna_plus_open(str(path).encode(), ctypes.byref(options), ctypes.byref(model))
     if status == 0:
         engine.panna_plus_close(model)
     return engine.panna_plus_last_error().decode() if status else ""
