@@ -61,6 +61,24 @@ mpi.MPI_Barrier(world)
 mpi.MPI_Finalize()
 """
 
+# Twenty simulations in a row; the resident memory (kB) before each of them is printed.
+MANY_RUNS = """
+import json
+import panna_plus.lammps
+lmp = panna_plus.lammps.load().lammps(cmdargs=["-screen", "none", "-log", "none"])
+def resident():
+    return next(int(line.split()[1]) for line in open("/proc/self/status") if line.startswith("VmRSS"))
+used = []
+for _ in range(20):
+    used.append(resident())
+    lmp.file("in.lammps")
+    lmp.command("fix move all nve")
+    lmp.command("run 100")
+    lmp.command("clear")
+used.append(resident())
+print(json.dumps(used))
+"""
+
 
 def deck() -> Deck:
     return Deck(atoms=triclinic(), types=["Si", "O"], options="precision double guard off")
@@ -89,3 +107,14 @@ def test_a_part_of_the_ranks_is_enough(model_path: str, potential: Potential, fo
     energy, size = re.findall(r"energy (\S+) on (\d)", outcome.text)[0]
     assert size == "2"
     assert abs(float(energy) - reference.of_model(potential, triclinic()).energies.sum()) < 1e-8
+
+
+def test_memory_does_not_grow_with_the_number_of_runs(model_path: str, folder: Path) -> None:
+    if not Path("/proc/self/status").exists():
+        pytest.skip("no /proc to read the memory of a process from")
+    write(deck(), model_path, folder)
+    outcome = finish([sys.executable, "-c", MANY_RUNS], folder)
+    assert outcome.returncode == 0, outcome.text[-2000:]
+    used = json.loads(outcome.text.splitlines()[-1])
+    assert used[1] - used[0] > 1000, "the first run loads the engine: is this the memory of the process?"
+    assert used[-1] - used[1] < 5000
