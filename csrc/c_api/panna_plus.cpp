@@ -147,6 +147,15 @@ void compute(const PannaPlusModel &model, const PannaPlusNeighborhood &atoms, Pa
   out.closest_neighbor = results.closest.neighbor;
 }
 
+std::string out_of_memory(const PannaPlusModel &model, const PannaPlusNeighborhood &atoms) {
+  std::int64_t n_pairs = 0;
+  for (std::int64_t c = 0; c < atoms.n_centers; ++c) n_pairs += atoms.n_neighbors[atoms.centers[c]];
+  return "out of memory: " + std::to_string(atoms.n_centers) + " atoms and " +
+         std::to_string(atoms.n_atoms - atoms.n_centers) + " images with " + std::to_string(n_pairs) +
+         " listed pairs, beside a model of " + std::to_string(model.potential->memory_usage()) +
+         " bytes: distribute the atoms over more processes or machines, take fewer threads, or a shorter skin";
+}
+
 }  // namespace
 
 extern "C" {
@@ -185,7 +194,11 @@ int panna_plus_describe(const PannaPlusModel *model, PannaPlusDescription *descr
 int panna_plus_compute(const PannaPlusModel *model, const PannaPlusNeighborhood *atoms, PannaPlusResults *results) {
   return guarded([&] {
     require(model && atoms && results, "panna_plus_compute: model, atoms and results must not be NULL");
-    compute(*model, *atoms, *results);
+    try {
+      compute(*model, *atoms, *results);
+    } catch (const std::bad_alloc &) {
+      throw panna_plus::Failure(out_of_memory(*model, *atoms));
+    }
   });
 }
 
