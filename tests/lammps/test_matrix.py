@@ -1,0 +1,130 @@
+"""Every value of every option with every value of every other one: LAMMPS finds what PyTorch finds in float64.
+
+The fast tier runs a small set in which each pair of values occurs; the other tier the whole product. Simulations on the
+same number of ranks run one after the other in one process, with `clear` between them.
+"""
+
+import itertools
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from panna_plus.potential import Potential
+from panna_plus.verify.programs import INPUT
+from tests.lammps import reference
+from tests.lammps.deck import MEASURE, REPORT, Deck, launch, read_results, write
+from tests.lammps.structures import STRUCTURES
+from tests.lammps.test_parity import compare
+
+pytestmark = pytest.mark.lammps
+
+AXES: dict[str, list[str]] = {
+    "structure": ["crystal", "sheared", "triclinic", "slab", "cluster"],
+    "types": ["Si O", "O Si", "NULL O Si"],
+    "style": ["alone", "overlay"],
+    "newton": ["on", "off"],
+    "precision": ["double", "mixed"],
+    "backend": ["native", "torch"],
+    "units": ["metal", "real", "electron"],
+    "ranks": ["1", "2", "4"],
+}
+LENNARD_JONES = {"epsilon": 0.02, "sigma": 1.9, "cutoff": 3.5}
+OVERLAY = [
+    "pair_style hybrid/overlay panna_plus OPTIONS lj/cut 3.5",
+    "pair_coeff * * panna_plus MODEL NAMES",
+    "pair_coeff * * lj/cut 0.02 1.9",
+]
+Choice = dict[str, str]
+
+
+def whole() -> Iterator[Choice]:
+    for values in itertools.product(*AXES.values()):
+        choice = dict(zip(AXES, values, strict=True))
+        # The Lennard-Jones style of the overlay is written in metal units.
+        if choice["style"] == "alone" or choice["units"] == "metal":
+            yield choice
+
+
+def pairs_of(choice: Choice) -> set[tuple[tuple[str, str], ...]]:
+    return set(itertools.combinations(choice.items(), 2))
+
+
+def pairwise() -> list[Choice]:
+    """Return a small part of the product in which every pair of values occurs that occurs in it at all."""
+    choices = list(whole())
+    wanted = set().union(*(pairs_of(choice) for choice in choices))
+    chosen = []
+    while wanted:
+        best = max(choices, key=lambda choice: len(pairs_of(choice) & wanted))
+        chosen.append(best)
+        wanted -= pairs_of(best)
+    return chosen
+
+
+def test_pairwise_is_small_and_complete() -> None:
+    chosen = pairwise()
+    assert len(chosen) < 40
+    for axis, values in AXES.items():
+        assert {choice[axis] for choice in chosen} == set(values)
+
+
+@pytest.mark.parametrize("ranks", AXES["ranks"])
+@pytest.mark.usefixtures("torch_backend")
+def test_pairs_of_values(ranks: str, model_path: str, potential: Potential, folder: Path) -> None:
+    check([choice for choice in pairwise() if choice["ranks"] == ranks], model_path, potential, folder)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("ranks", AXES["ranks"])
+@pytest.mark.parametrize("structure", AXES["structure"])
+@pytest.mark.usefixtures("torch_backend")
+def test_whole_product(structure: str, ranks: str, model_path: str, potential: Potential, folder: Path) -> None:
+    chosen = [choice for choice in whole() if choice["ranks"] == ranks and choice["structure"] == structure]
+    check(chosen, model_path, potential, folder)
+
+
+def check(choices: list[Choice], model_path: str, potential: Potential, folder: Path) -> None:
+    """Run all of them in one LAMMPS; each must find what PyTorch finds."""
+    decks = [deck_of(choice) for choice in choices]
+    lines = []
+    for k, deck in enumerate(decks):
+        deck.run = [*MEASURE, *deck.run, REPORT]
+        write(deck, model_path, folder / str(k))
+        lines += [f"shell cd {k}", f"include {INPUT}", "clear", "shell cd .."]
+    (folder / INPUT).write_text("\n".join([*lines, ""]))
+    outcome = launch(folder, int(choices[0]["ranks"]))
+    assert outcome.returncode == 0, outcome.text[-3000:]
+    expected: dict[tuple[str, str], reference.Expected] = {}
+    for k, (choice, deck) in enumerate(zip(choices, decks, strict=True)):
+        key = (choice["structure"], choice["style"])
+        if key not in expected:
+            expected[key] = expectation(choice, deck, potential)
+        try:
+            compare(read_results(deck, folder / str(k)), expected[key], deck)
+        except AssertionError as error:
+            raise AssertionError(f"{choice}: {error}") from error
+
+
+def expectation(choice: Choice, deck: Deck, potential: Potential) -> reference.Expected:
+    found = reference.of_model(potential, deck.atoms)
+    assert np.sqrt((found.forces**2).mean()) > 0.1
+    if choice["style"] == "alone":
+        return found
+    elements = ("Si", "O")
+    return found + reference.of_lennard_jones(deck.atoms, set(itertools.product(elements, elements)), **LENNARD_JONES)
+
+
+def deck_of(choice: Choice) -> Deck:
+    names = choice["types"].split()
+    return Deck(
+        atoms=STRUCTURES[choice["structure"]](),
+        # No atom has the type that is NULL; it needs a mass.
+        types=["He" if name == "NULL" else name for name in names],
+        names=names,
+        units=choice["units"],
+        newton=choice["newton"],
+        options=f"precision {choice['precision']} backend {choice['backend']}",
+        pair=OVERLAY if choice["style"] == "overlay" else None,
+    )
