@@ -66,6 +66,8 @@ Engine open_engine(const std::string &path, const std::string &advice)
                              std::to_string(version) + ", the pair style needs " +
                              std::to_string(PANNA_PLUS_ABI_VERSION) + advice);
   find(library, "panna_plus_open", engine.open);
+  find(library, "panna_plus_cuda_devices", engine.cuda_devices);
+  find(library, "panna_plus_cuda_device_name", engine.cuda_device_name);
   find(library, "panna_plus_describe", engine.describe);
   find(library, "panna_plus_compute", engine.compute);
   find(library, "panna_plus_memory_usage", engine.memory_usage);
@@ -116,13 +118,14 @@ const Engine &Engine::of(Backend backend)
   return native;
 }
 
-Model::Model(const std::string &path, PannaPlusPrecision precision, Backend backend) :
-    engine_(Engine::of(backend)), backend_(backend), path_(path),
+Model::Model(const std::string &path, const Options &options) :
+    engine_(Engine::of(options.backend)), options_(options), path_(path),
     absolute_path_(std::filesystem::absolute(path).string())
 {
-  PannaPlusOptions options{};
-  options.precision = precision;
-  if (engine_.open(path.c_str(), &options, &model_) != 0) throw std::runtime_error(engine_.last_error());
+  PannaPlusOptions opening{};
+  opening.precision = options.precision;
+  opening.device = options.device.c_str();
+  if (engine_.open(path.c_str(), &opening, &model_) != 0) throw std::runtime_error(engine_.last_error());
   if (engine_.describe(model_, &description_) != 0) {
     const std::string reason = engine_.last_error();
     engine_.close(model_);
@@ -133,7 +136,9 @@ Model::Model(const std::string &path, PannaPlusPrecision precision, Backend back
 
 std::unique_ptr<Model> Model::in_double() const
 {
-  auto model = std::make_unique<Model>(absolute_path_, PANNA_PLUS_DOUBLE, backend_);
+  Options options = options_;
+  options.precision = PANNA_PLUS_DOUBLE;
+  auto model = std::make_unique<Model>(absolute_path_, options);
   if (model->weights_hash() != weights_hash())
     throw std::runtime_error("the file " + absolute_path_ + " is not the one that pair_coeff read: " +
                              "give pair_coeff again");
@@ -148,6 +153,13 @@ Model::~Model()
 void Model::compute(const PannaPlusNeighborhood &atoms, PannaPlusResults &results) const
 {
   if (engine_.compute(model_, &atoms, &results) != 0) throw std::runtime_error(engine_.last_error());
+}
+
+std::string Model::device_name() const
+{
+  if (device() == "cpu") return device();
+  const char *name = engine_.cuda_device_name(std::stoi(device().substr(device().find(':') + 1)));
+  return name ? device() + " " + name : device();
 }
 
 int Model::species_of(const std::string &element) const

@@ -17,6 +17,8 @@ namespace panna_plus_lammps {
 struct Engine {
   decltype(&panna_plus_abi_version) abi_version;
   decltype(&panna_plus_open) open;
+  decltype(&panna_plus_cuda_devices) cuda_devices;
+  decltype(&panna_plus_cuda_device_name) cuda_device_name;
   decltype(&panna_plus_describe) describe;
   decltype(&panna_plus_compute) compute;
   decltype(&panna_plus_memory_usage) memory_usage;
@@ -31,8 +33,8 @@ struct Engine {
 /// One opened model file; released with the object.
 class Model {
  public:
-  /// Throws std::runtime_error with the engine's reason.
-  Model(const std::string &path, PannaPlusPrecision precision, Backend backend);
+  /// `options.device` names one: cpu, cuda or cuda:N. Throws std::runtime_error with the engine's reason.
+  Model(const std::string &path, const Options &options);
   ~Model();
   Model(const Model &) = delete;
   Model &operator=(const Model &) = delete;
@@ -50,6 +52,8 @@ class Model {
   const std::string &path() const { return path_; }
   std::string family() const { return description_.family; }
   std::string card() const { return description_.card; }
+  std::string device() const { return description_.device; }    ///< cpu or cuda:N
+  std::string device_name() const;                              ///< the same, and what a CUDA device is called
   std::string weights_hash() const { return description_.weights_sha256; }
   double cutoff() const { return description_.cutoff; }    ///< angstrom
   const std::vector<std::string> &elements() const { return elements_; }
@@ -57,7 +61,7 @@ class Model {
 
  private:
   const Engine &engine_;
-  Backend backend_;
+  Options options_;
   std::string path_;
   std::string absolute_path_;
   PannaPlusModel *model_ = nullptr;

@@ -7,26 +7,30 @@
 namespace panna_plus_lammps {
 namespace {
 
-/// One keyword: its values, and what each of them (by its position) sets.
+/// One keyword: its values, and what each of them (by its position, or as it is written) sets. A value may end in N,
+/// which stands for a number.
 struct Keyword {
   std::string name;
   std::vector<std::string> values;
-  void (*set)(Options &options, std::size_t choice);
+  void (*set)(Options &options, std::size_t choice, const std::string &word);
 };
 
 const std::vector<Keyword> &keywords()
 {
   static const std::vector<Keyword> table = {
       {"precision", {"mixed", "double"},
-       [](Options &options, std::size_t choice) {
+       [](Options &options, std::size_t choice, const std::string &) {
          options.precision = choice == 0 ? PANNA_PLUS_MIXED : PANNA_PLUS_DOUBLE;
        }},
-      {"guard", {"on", "off"}, [](Options &options, std::size_t choice) { options.guard = choice == 0; }},
+      {"guard", {"on", "off"},
+       [](Options &options, std::size_t choice, const std::string &) { options.guard = choice == 0; }},
       {"backend", {"auto", "native", "torch"},
-       [](Options &options, std::size_t choice) {
+       [](Options &options, std::size_t choice, const std::string &) {
          // The only code of a file that is ever executed is that of a user who asked for it by name.
          options.backend = choice == 2 ? Backend::torch : Backend::native;
        }},
+      {"device", {"auto", "cpu", "cuda", "cuda:N"},
+       [](Options &options, std::size_t, const std::string &word) { options.device = word; }},
   };
   return table;
 }
@@ -54,10 +58,20 @@ const Keyword &keyword_named(const std::string &name)
   throw std::invalid_argument("pair_style panna_plus: unknown option '" + name + "'; " + valid_options());
 }
 
+/// Whether a word of the script is what a keyword has as `value`.
+bool is_one(const std::string &word, const std::string &value)
+{
+  if (value.back() != 'N') return word == value;
+  const std::size_t n = value.size() - 1;
+  return word.size() > n && word.size() <= n + 4 && word.compare(0, n, value, 0, n) == 0 &&
+      word.find_first_not_of("0123456789", n) == std::string::npos;
+}
+
 /// Position of `value` among the values of a keyword.
 std::size_t choice(const Keyword &keyword, const std::string &value)
 {
-  const auto found = std::find(keyword.values.begin(), keyword.values.end(), value);
+  const auto found = std::find_if(keyword.values.begin(), keyword.values.end(),
+                                  [&](const std::string &known) { return is_one(value, known); });
   if (found == keyword.values.end())
     throw std::invalid_argument("pair_style panna_plus: option " + keyword.name + " is " +
                                 joined(keyword.values, ", ", " or ") + ", found '" + value + "'");
@@ -74,8 +88,11 @@ Options parse_options(const std::vector<std::string> &words)
     if (at + 1 == words.size())
       throw std::invalid_argument("pair_style panna_plus: option " + keyword.name + " needs a value; " +
                                   valid_options());
-    keyword.set(options, choice(keyword, words[at + 1]));
+    keyword.set(options, choice(keyword, words[at + 1]), words[at + 1]);
   }
+  if (options.backend == Backend::torch && options.asks_for_cuda())
+    throw std::invalid_argument("pair_style panna_plus: backend torch computes on the CPU, found device " +
+                                options.device + ": leave out one of them");
   return options;
 }
 

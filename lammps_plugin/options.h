@@ -17,7 +17,9 @@ struct Options {
   PannaPlusPrecision precision = PANNA_PLUS_MIXED;
   bool guard = true;
   Backend backend = Backend::native;
+  std::string device = "auto";    // or cpu, cuda, cuda:N
 
+  bool asks_for_cuda() const { return device.rfind("cuda", 0) == 0; }
   std::string precision_name() const { return precision == PANNA_PLUS_MIXED ? "mixed" : "double"; }
   std::string backend_name() const { return backend == Backend::native ? "native" : "torch"; }
 };

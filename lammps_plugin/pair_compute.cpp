@@ -11,6 +11,7 @@
 #include "error.h"
 #include "force.h"
 #include "neigh_list.h"
+#include "neighbor.h"
 #include "update.h"
 
 #include <algorithm>
@@ -111,9 +112,18 @@ std::string PairPannaPlus::evaluate(PannaPlusResults &results)
     model_in_use_->compute(atoms, results);
     return fault_of(results, atoms.n_atoms);
   } catch (const std::exception &fault) {
-    return std::string("pair_style panna_plus: ") + fault.what() + " (rank " + std::to_string(comm->me) + ", step " +
-        std::to_string(update->ntimestep) + ", " + std::to_string(atom->nlocal) + " atoms)";
+    return std::string("pair_style panna_plus: ") + fault.what() + place_of_failure();
   }
+}
+
+/// What memory is taken for, and where.
+std::string PairPannaPlus::place_of_failure() const
+{
+  int64_t n_pairs = 0;
+  for (int k = 0; k < list->inum; ++k) n_pairs += list->numneigh[list->ilist[k]];
+  return " (rank " + std::to_string(comm->me) + ", step " + std::to_string(update->ntimestep) + ", " +
+      std::to_string(atom->nlocal) + " atoms, " + std::to_string(atom->nghost) + " atoms around them, " +
+      std::to_string(n_pairs) + " pairs in the neighbor list)";
 }
 
 PannaPlusNeighborhood PairPannaPlus::gather()
@@ -143,6 +153,7 @@ PannaPlusNeighborhood PairPannaPlus::gather()
   atoms.neighbors = list->firstneigh;
   atoms.neighbor_mask = NEIGHMASK;
   atoms.n_threads = comm->nthreads;
+  atoms.generation = generation_.of(*neighbor, buffers_.species, buffers_.centers);
   return atoms;
 }
 

@@ -4,6 +4,7 @@
 #include "pair_panna_plus.h"
 
 #include "card.h"
+#include "devices.h"
 #include "setup_checks.h"
 #include "type_labels.h"
 
@@ -21,6 +22,7 @@
 #include <cstdio>
 #include <cstring>
 #include <stdexcept>
+#include <utility>
 
 namespace panna_plus_lammps {
 namespace {
@@ -126,9 +128,22 @@ void PairPannaPlus::coeff(int n_words, char **words)
 /// Collective: every rank reads the file, and all of them get the same answer. Returns what went wrong.
 std::string PairPannaPlus::open_model(const std::string &path)
 {
+  const std::string device = device_of_rank(lmp, options_);
+  no_cuda_.clear();
+  std::string complaint = open_on(device, path);
+  if (complaint.empty() || options_.device != "auto" || device == "cpu") return complaint;
+  // A family without kernels for CUDA, for instance.
+  no_cuda_ = std::exchange(complaint, open_on("cpu", path));
+  return complaint;
+}
+
+/// Collective, as open_model.
+std::string PairPannaPlus::open_on(const std::string &device, const std::string &path)
+{
   close_models();
-  std::string complaint = complaint_of(
-      [&] { model_ = std::make_unique<Model>(path, options_.precision, options_.backend); }, world);
+  Options options = options_;
+  options.device = device;
+  std::string complaint = complaint_of([&] { model_ = std::make_unique<Model>(path, options); }, world);
   if (complaint.empty() && text_of_rank(model_->weights_hash(), 0, world) != model_->weights_hash())
     complaint = "the file " + path + " is not the same on all machines of this run";
   complaint = first_complaint(complaint, world);
@@ -187,6 +202,7 @@ void PairPannaPlus::deallocate()
 
 void PairPannaPlus::print_summary() const
 {
+  const std::string devices = device_table(lmp, *model_);
   const auto card = card_entries(model_->card());
   for (const std::string &citation : citations(card))
     if (lmp->citeme) lmp->citeme->add("potential of the model file: " + citation + "\n\n" + citation + "\n\n");
@@ -196,7 +212,9 @@ void PairPannaPlus::print_summary() const
   for (int type = 1; type <= atom->ntypes; ++type)
     text += (type > 1 ? ", " : " ") + std::to_string(type) + " = " + element_of_type_[type];
   text += "\n  cutoff " + decimal(model_->cutoff()) + " angstrom, precision " + options_.precision_name() +
-      ", guard " + (options_.guard ? "on" : "off") + ", backend " + options_.backend_name() + "\n";
+      ", guard " + (options_.guard ? "on" : "off") + ", backend " + options_.backend_name() +
+      ", device " + (devices.empty() ? "cpu" : "cuda") + "\n" + devices;
+  if (!no_cuda_.empty()) text += "  not on CUDA: " + no_cuda_ + "\n";
   for (const std::string &line : error_lines(card))
     text += "  mean absolute errors (eV, angstrom), " + line + "\n";
   text += "  units " + units_.style + ": 1 angstrom = " + decimal(units_.length) + ", 1 eV = " +
@@ -255,7 +273,7 @@ void *PairPannaPlus::extract(const char *name, int &dimension)
 
 double PairPannaPlus::memory_usage()
 {
-  double bytes = Pair::memory_usage() + buffers_.memory_usage();
+  double bytes = Pair::memory_usage() + buffers_.memory_usage() + generation_.memory_usage();
   for (const auto *model : {&model_, &double_model_})
     if (*model) bytes += (*model)->memory_usage();
   return bytes;

@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //
 // pair_style panna_plus [precision mixed|double] [guard on|off] [backend auto|native|torch]
+//                       [device auto|cpu|cuda|cuda:N]
 // pair_coeff * * model.pt Si O NULL, or the word labels in place of the elements
 #ifndef PANNA_PLUS_PAIR_PANNA_PLUS_H
 #define PANNA_PLUS_PAIR_PANNA_PLUS_H
 
 #include "agreement.h"
 #include "engine.h"
+#include "generation.h"
 #include "options.h"
 #include "pair.h"
 #include "units.h"
@@ -34,6 +36,7 @@ struct Buffers {
 struct Restarted {
   std::string path;
   std::string hash;
+  bool used_cuda = false;
   std::vector<std::string> elements;    // of the types, from the first on
 };
 
@@ -65,14 +68,16 @@ class PairPannaPlus : public LAMMPS_NS::Pair {
   void allocate();
   void deallocate();
   std::string open_model(const std::string &path);
+  std::string open_on(const std::string &device, const std::string &path);
   void use_double_if_minimizing();
   void map_elements(const std::vector<std::string> &names);
   void mark_types();
-  void print_summary() const;
+  void print_summary() const;    // collective
 
   // One step: pair_compute.cpp
   double common_scale() const;
   std::string evaluate(PannaPlusResults &results);
+  std::string place_of_failure() const;
   PannaPlusNeighborhood gather();
   PannaPlusResults wanted_results(int64_t n_atoms);
   std::string fault_in(const char *what, const double *values, int64_t n_atoms) const;
@@ -84,6 +89,7 @@ class PairPannaPlus : public LAMMPS_NS::Pair {
   std::string closest_pair_text(const PannaPlusResults &results) const;
 
   // Restart files: pair_restart.cpp
+  void warn_of_another_device(const Restarted &restarted) const;
   void compare_with_restart();
   std::string difference_from(const Restarted &restarted) const;
   void write_text(FILE *file, const std::string &text) const;
@@ -91,6 +97,7 @@ class PairPannaPlus : public LAMMPS_NS::Pair {
   int read_number(FILE *file) const;
 
   Options options_;
+  std::string no_cuda_;                      // why `device auto` does not use a CUDA device that is there
   std::unique_ptr<Model> model_;             // as the options say
   std::unique_ptr<Model> double_model_;      // for minimizations, from the first one on
   const Model *model_in_use_ = nullptr;      // one of them, for this run or minimization
@@ -100,6 +107,7 @@ class PairPannaPlus : public LAMMPS_NS::Pair {
   double cutoff_ = 0.0;         // in the script's units of length
   double **scale_ = nullptr;    // by pair of types: what `fix adapt` writes to
   Buffers buffers_;
+  Generation generation_;
   std::vector<std::vector<double> *> columns_home_;    // arrays that travel in bring_ghosts_home
   bool warned_ = false;
   Restarted restarted_;    // until pair_coeff

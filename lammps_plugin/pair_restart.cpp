@@ -2,7 +2,8 @@
 //
 // Restart files hold the options, the path and hash of the model and the elements of the types. A file that
 // is not there, or is another one, leaves the coefficients unset: LAMMPS then asks for pair_coeff. A hybrid style
-// asks for it anyway, since it stores only the settings of its styles; the hash is compared then.
+// asks for it anyway, since it stores only the settings of its styles; the hash is compared then. The machine that
+// reads a restart file may have other devices than the one that wrote it: `device cpu` is kept, else it is `auto`.
 #include "pair_panna_plus.h"
 
 #include "atom.h"
@@ -18,8 +19,10 @@ using namespace LAMMPS_NS;
 
 void PairPannaPlus::write_restart_settings(FILE *file)
 {
-  const int numbers[3] = {options_.precision, options_.guard, static_cast<int>(options_.backend)};
-  std::fwrite(numbers, sizeof(int), 3, file);
+  const bool used_cuda = model_ && model_->device() != "cpu";
+  const int numbers[5] = {options_.precision, options_.guard, static_cast<int>(options_.backend),
+                          options_.device == "cpu", used_cuda};
+  std::fwrite(numbers, sizeof(int), 5, file);
   write_text(file, model_ ? model_->path() : "");
   write_text(file, model_ ? model_->weights_hash() : "");
   for (int type = 1; type <= atom->ntypes; ++type) write_text(file, model_ ? element_of_type_[type] : "NULL");
@@ -30,7 +33,11 @@ void PairPannaPlus::read_restart_settings(FILE *file)
   options_.precision = static_cast<PannaPlusPrecision>(read_number(file));
   options_.guard = read_number(file) != 0;
   options_.backend = static_cast<Backend>(read_number(file));
-  restarted_ = {read_text(file), read_text(file), {}};
+  options_.device = read_number(file) != 0 ? "cpu" : "auto";
+  restarted_ = {};
+  restarted_.used_cuda = read_number(file) != 0;
+  restarted_.path = read_text(file);
+  restarted_.hash = read_text(file);
   for (int type = 1; type <= atom->ntypes; ++type) restarted_.elements.push_back(read_text(file));
 }
 
@@ -56,6 +63,16 @@ void PairPannaPlus::read_restart(FILE *file)
   }
   map_elements(restarted.elements);
   print_summary();
+  warn_of_another_device(restarted);
+}
+
+/// Far slower: to be seen before the queue of a cluster ends the run.
+void PairPannaPlus::warn_of_another_device(const Restarted &restarted) const
+{
+  if (comm->me != 0 || !restarted.used_cuda || options_.device == "cpu" || model_->device() != "cpu") return;
+  error->warning(FLERR,
+                 "pair_style panna_plus: the restart file was written by a run on CUDA devices, this one continues on "
+                 "the CPU: 'panna-plus doctor' says why; 'pair_style panna_plus device cuda' stops instead");
 }
 
 /// After a restart pair_coeff of a hybrid style should name the same model with the same elements.
@@ -63,6 +80,7 @@ void PairPannaPlus::compare_with_restart()
 {
   const Restarted restarted = std::exchange(restarted_, {});
   if (restarted.path.empty() || comm->me != 0) return;
+  warn_of_another_device(restarted);
   const std::vector<std::string> elements(element_of_type_.begin() + 1, element_of_type_.end());
   if (model_->weights_hash() == restarted.hash && elements == restarted.elements) return;
   error->warning(FLERR,

@@ -48,6 +48,12 @@ int cuda_device_count(const std::string &library) {
   return function_of<cuda::DeviceCountFunction>(open_library(library), cuda::device_count_name, library)();
 }
 
+std::string cuda_device_name(int device, const std::string &library) {
+  std::string name;
+  function_of<cuda::NameFunction>(open_library(library), cuda::name_name, library)(device, name);
+  return name;
+}
+
 std::unique_ptr<Potential> build_on_cuda(const ModelFile &file, const Opening &opening,
                                          int device, const std::string &library) {
   const auto build = function_of<cuda::BuildFunction>(open_library(library), cuda::build_name, library);

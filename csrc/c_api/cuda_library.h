@@ -16,6 +16,9 @@ std::string cuda_library_path();
 /// CUDA devices that can be used, at least 1. A Failure says why there are none: no such library, or what it found.
 int cuda_device_count(const std::string &library);
 
+/// What a device is called, with an id of its own. A Failure where there is no such device.
+std::string cuda_device_name(int device, const std::string &library);
+
 /// The potential of `file` on a CUDA device, by the library at that path.
 std::unique_ptr<Potential> build_on_cuda(const ModelFile &file, const Opening &opening,
                                          int device, const std::string &library);

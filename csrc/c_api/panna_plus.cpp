@@ -176,6 +176,12 @@ int32_t panna_plus_cuda_devices(void) {
   return n;
 }
 
+const char *panna_plus_cuda_device_name(int32_t device) {
+  thread_local std::string name;
+  const int status = guarded([&] { name = panna_plus::cuda_device_name(device, panna_plus::cuda_library_path()); });
+  return status == 0 ? name.c_str() : nullptr;
+}
+
 int panna_plus_describe(const PannaPlusModel *model, PannaPlusDescription *description) {
   return guarded([&] {
     require(model && description, "panna_plus_describe: model and description must not be NULL");

@@ -29,7 +29,7 @@ extern "C" {
 #endif
 
 /* Changes whenever a struct or a function below changes; compare with panna_plus_abi_version(). */
-#define PANNA_PLUS_ABI_VERSION 6
+#define PANNA_PLUS_ABI_VERSION 7
 
 typedef struct PannaPlusModel PannaPlusModel;
 typedef struct PannaPlusDescriptor PannaPlusDescriptor;
@@ -162,6 +162,9 @@ PANNA_PLUS_API int32_t panna_plus_abi_version(void);
 PANNA_PLUS_API int panna_plus_open(const char *path, const PannaPlusOptions *options, PannaPlusModel **model);
 /* CUDA devices that panna_plus_open can use; 0 if there are none, panna_plus_last_error() then says why. */
 PANNA_PLUS_API int32_t panna_plus_cuda_devices(void);
+/* What device N is called, with an id that no other device has, whatever its number is in this process: "NVIDIA H100
+ * PCIe (GPU-5f3a...)". Valid until the calling thread's next call; NULL on failure. */
+PANNA_PLUS_API const char *panna_plus_cuda_device_name(int32_t device);
 PANNA_PLUS_API int panna_plus_describe(const PannaPlusModel *model, PannaPlusDescription *description);
 PANNA_PLUS_API int panna_plus_compute(const PannaPlusModel *model, const PannaPlusNeighborhood *atoms,
                                       PannaPlusResults *results);

@@ -10,6 +10,7 @@ using namespace panna_plus;
 
 PANNA_SHOWN std::uint64_t panna_plus_cuda_fingerprint();
 PANNA_SHOWN int panna_plus_cuda_device_count();
+PANNA_SHOWN void panna_plus_cuda_name(int device, std::string &name);
 PANNA_SHOWN Potential *panna_plus_cuda_build(const ModelFile &file, const Opening &opening, int device);
 PANNA_SHOWN DeviceDescriptor *panna_plus_cuda_panna_descriptor(const PannaParameters &parameters, Precision precision,
                                                                int device);
@@ -17,6 +18,8 @@ PANNA_SHOWN DeviceDescriptor *panna_plus_cuda_panna_descriptor(const PannaParame
 std::uint64_t panna_plus_cuda_fingerprint() { return cuda::fingerprint(); }
 
 int panna_plus_cuda_device_count() { return cuda::device_count(); }
+
+void panna_plus_cuda_name(int device, std::string &name) { name = cuda::device_name(device); }
 
 Potential *panna_plus_cuda_build(const ModelFile &file, const Opening &opening, int device) {
   const std::vector<Family> families = {{"panna", [device](const ModelFile &model, const Opening &how) {

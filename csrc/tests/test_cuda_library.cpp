@@ -92,6 +92,9 @@ void test_description(const std::string &path) {
     check(panna_plus_memory_usage(model.pointer) > 0, "a model without memory");
   }
   check(panna_plus_cuda_devices() == 1, "the emulation has one device");
+  const char *name = panna_plus_cuda_device_name(0);
+  check(name && std::string(name) == "emulated device (GPU-00000000-0000-0000-0000-000000000000)", "name of a device");
+  check(!panna_plus_cuda_device_name(1), "a device that does not exist has a name");
   const PannaParameters parameters = read_panna_parameters(ModelFile::read(path));
   const auto descriptor = build_descriptor_on_cuda(parameters, Precision::mixed, 0, cuda_library_path());
   check(descriptor->n_features() == parameters.n_features(), "the descriptor on the device has other features");

@@ -117,6 +117,18 @@ def ask_cuda_driver() -> None:
     report(code=code, version=version.value, devices=count.value)
 
 
+def ask_engine_for_devices() -> None:
+    """Report the CUDA devices that the engine can use, and why there are none."""
+    from panna_plus.native.library import library_path
+
+    engine = ctypes.CDLL(str(library_path()))
+    engine.panna_plus_last_error.restype = engine.panna_plus_cuda_device_name.restype = ctypes.c_char_p
+    count = engine.panna_plus_cuda_devices()
+    names = [engine.panna_plus_cuda_device_name(n) or engine.panna_plus_last_error() for n in range(count)]
+    reason = "" if count else engine.panna_plus_last_error().decode(errors="replace")
+    report(devices=[name.decode(errors="replace") for name in names], reason=reason)
+
+
 TASKS: dict[str, Callable[..., None]] = {
     "import": import_packages,
     "engine": open_engine,
@@ -124,6 +136,7 @@ TASKS: dict[str, Callable[..., None]] = {
     "entry-points": call_entry_points,
     "torch": describe_torch,
     "cuda-driver": ask_cuda_driver,
+    "engine-devices": ask_engine_for_devices,
 }
 
 

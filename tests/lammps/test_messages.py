@@ -27,12 +27,19 @@ REFUSED: dict[str, tuple[dict[str, object], str]] = {
     "unknown option": (
         {"options": "precison double"},
         r"unknown option 'precison'; the options are: precision mixed\|double, guard on\|off, "
-        r"backend auto\|native\|torch",
+        r"backend auto\|native\|torch, device auto\|cpu\|cuda\|cuda:N",
     ),
     "bad value": ({"options": "guard maybe"}, r"option guard is on or off, found 'maybe'"),
     "bad value of three": (
         {"options": "backend libtorch"},
         r"option backend is auto, native or torch, found 'libtorch'",
+    ),
+    "bad device": ({"options": "device gpu"}, r"option device is auto, cpu, cuda or cuda:N, found 'gpu'"),
+    "bad number of a device": ({"options": "device cuda:1x"}, r"cuda or cuda:N, found 'cuda:1x'"),
+    "no number of a device": ({"options": "device cuda:"}, r"cuda or cuda:N, found 'cuda:'"),
+    "two ways to compute": (
+        {"options": "device cuda:1 backend torch"},
+        r"backend torch computes on the CPU, found device cuda:1: leave out one of them",
     ),
     "no value": ({"options": "precision"}, r"option precision needs a value"),
     "too few elements": (

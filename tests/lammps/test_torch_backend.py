@@ -11,11 +11,10 @@ from pathlib import Path
 import pytest
 import torch
 
-import panna_plus.lammps as entry
 from panna_plus.model_file import archive_bytes, read_model
-from panna_plus.native.library import library_path
 from panna_plus.native.torch_libraries import built_library
 from tests.lammps.deck import MEASURE, REPORT, Deck, launch, read_results, run_deck, write
+from tests.lammps.installation import copied_installation
 from tests.lammps.structures import triclinic
 from tests.lammps.test_messages import flat
 
@@ -65,16 +64,9 @@ def test_restart_keeps_the_backend(model_path: str, folder: Path) -> None:
     assert "precision double, guard on, backend torch" in outcome.text
 
 
-def other_installation(folder: Path, content: bytes | None) -> list[str]:
-    """Copy plugin and engine, with another TorchScript library or none; return the lines that load the copy."""
-    plugin, native = folder / "lammps/plugins/build/panna_plusplugin.so", folder / "native"
-    plugin.parent.mkdir(parents=True)
-    native.mkdir()
-    shutil.copy(Path(entry.plugin_directory()) / plugin.name, plugin)
-    shutil.copy(library_path(), native)
-    if content is not None:
-        (native / "libpanna_plus_torchscript.so").write_bytes(content)
-    return ["plugin unload pair panna_plus", f"plugin load {plugin}"]
+def with_library(folder: Path, content: bytes | None) -> list[str]:
+    """Return the lines that load a copy of the installation with another TorchScript library, or with none."""
+    return copied_installation(folder, {} if content is None else {"libpanna_plus_torchscript.so": content})
 
 
 @pytest.mark.parametrize(
@@ -91,7 +83,7 @@ def test_a_library_that_is_missing_or_broken(
     content: bytes | None, message: str, model_path: str, folder: Path
 ) -> None:
     """The native engine works without it."""
-    lines = other_installation(folder, content)
+    lines = with_library(folder, content)
     for backend in ("native", "torch"):
         write(deck(first_lines=lines, options=f"backend {backend}"), model_path, folder)
         outcome = launch(folder, environment={"XDG_CACHE_HOME": str(folder / "cache")})
@@ -103,7 +95,7 @@ def test_a_library_that_is_missing_or_broken(
 @pytest.mark.usefixtures("torch_backend")
 @pytest.mark.parametrize("content", [None, b"built for another torch"])
 def test_the_library_of_the_users_cache_serves_instead(content: bytes | None, model_path: str, folder: Path) -> None:
-    write(deck(first_lines=other_installation(folder, content)), model_path, folder)
+    write(deck(first_lines=with_library(folder, content)), model_path, folder)
     (folder / "cache/panna_plus").mkdir(parents=True)
     library = built_library("torchscript")
     assert library is not None

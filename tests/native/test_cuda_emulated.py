@@ -2,13 +2,14 @@
 
 import os
 import platform
-import shlex
 import shutil
 import subprocess
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 
+from panna_plus.native.cuda_building import LIBRARY_NAME
 from tests.native.model_files import bp_arrays, mbp_arrays, random_model, write_model
 from tests.native.test_cpp import CSRC, QUICK, READER, SANITIZERS, Builder, engine_sources, run
 
@@ -56,9 +57,24 @@ def program(builder: Builder, name: str) -> str:
     return builder.program(name, *reference_sources(), *emulated_sources())
 
 
+def quick_builder(config: pytest.Config) -> Builder:
+    """Return a builder whose objects are kept between runs and shared with other modules."""
+    assert config.cache is not None
+    return Builder(config.cache.mkdir("native_sanitized"), f"{QUICK} {INCLUDES}")
+
+
+def emulated_library(builder: Builder) -> Path:
+    """Build what takes the place of libpanna_plus_cuda.so: with the emulation in place of CUDA."""
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        objects = list(pool.map(builder.object_of, emulated_sources(library=True)))
+    library = builder.folder / LIBRARY_NAME
+    run(["g++", *builder.flags, "-shared", "-o", str(library), *map(str, objects)])
+    return library
+
+
 @pytest.fixture(scope="module")
 def quick(request) -> Builder:
-    return Builder(request.config.cache.mkdir("native_sanitized"), f"{QUICK} {INCLUDES}")
+    return quick_builder(request.config)
 
 
 @pytest.fixture(scope="module")
@@ -118,10 +134,7 @@ def test_descriptor_on_the_emulated_device(quick, models):
 def test_library_behind_the_c_interface(quick, models, tmp_path):
     sources = [*engine_sources(portable_only=True), *(f"c_api/{name}.cpp" for name in ("panna_plus", "cuda_library"))]
     test = quick.program("test_cuda_library", *sources)
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        objects = list(pool.map(quick.object_of, emulated_sources(library=True)))
-    library = quick.folder / "libpanna_plus_cuda.so"
-    run(["g++", *shlex.split(QUICK), "-shared", "-o", str(library), *map(str, objects)])
+    emulated_library(quick)
     text = tmp_path / "no_library.so"
     text.write_text("This is no library.\n")
     assert "all passed" in run([test, models["small"], str(text)])

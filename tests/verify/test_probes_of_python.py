@@ -133,6 +133,37 @@ def test_driver(reports, status, words, monkeypatch, tmp_path):
     assert words in found.found
 
 
+@pytest.mark.parametrize(
+    ("devices", "reason", "n_present", "status", "words"),
+    [
+        (
+            ["Some GPU (GPU-1)", "Some GPU (GPU-2)"],
+            "",
+            2,
+            "ok",
+            "cuda:0 Some GPU (GPU-1); cuda:1 Some GPU (GPU-2). Ranks",
+        ),
+        ([], "no driver", 0, "ok", "compute on the CPU"),
+        ([], "built without CUDA", 1, "warning", "uses none of 1 device(s): built without CUDA"),
+        (None, "", 1, "warning", "exit code 1"),
+    ],
+)
+def test_devices_of_the_engine(devices, reason, n_present, status, words, monkeypatch):
+    answers = {"engine-devices": finished(devices=devices, reason=reason), "cuda-driver": finished(devices=n_present)}
+    if devices is None:
+        answers["engine-devices"] = finished(returncode=1)
+    monkeypatch.setattr(graphics, "run_task", lambda name, **_: answers[name])
+    found = graphics.engine()
+    assert found.status == status
+    assert words in found.found
+
+
+def test_engine_is_asked_for_its_devices():
+    """In this environment, whatever it has."""
+    reports = processes.reports_of(processes.run_task("engine-devices", seconds=60.0))
+    assert bool(reports["devices"]) != bool(reports["reason"])
+
+
 def test_torch_that_is_absent(monkeypatch):
     monkeypatch.setattr(graphics.importlib.util, "find_spec", always(None))
     found = graphics.torch()

@@ -7,6 +7,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <memory>
+#include <sstream>
 #include <vector>
 
 #include "cuda_runtime.h"
@@ -256,13 +257,30 @@ void run_grid(dim3 grid, dim3 block, std::size_t shared_bytes, void (*body)(void
 
 namespace {
 
-int device_count() {
+/// What the variable of the same name would show: any number of devices, one without it.
+std::vector<int> visible_devices() {
   const char *text = std::getenv("CUDA_VISIBLE_DEVICES");
-  return text && *text == '\0' ? 0 : 1;
+  std::vector<int> ids;
+  for (std::istringstream words(text ? text : "0"); words;) {
+    int id = 0;
+    if (words >> id) ids.push_back(id);
+    words.ignore();  // a comma
+  }
+  return ids;
+}
+
+int device_count() { return int(visible_devices().size()); }
+
+thread_local int current_device = 0;
+
+/// Bytes that one allocation may have: those of PANNA_EMULATED_MEMORY.
+std::size_t memory() {
+  const char *text = std::getenv("PANNA_EMULATED_MEMORY");
+  return text ? std::strtoull(text, nullptr, 10) : std::size_t(1) << 30;
 }
 
 cudaError_t allocated(void **pointer, std::size_t size) {
-  *pointer = std::malloc(size);
+  *pointer = size <= memory() ? std::malloc(size) : nullptr;
   if (!*pointer) return cudaErrorMemoryAllocation;
   std::memset(*pointer, 0xff, size);
   return cudaSuccess;
@@ -275,17 +293,27 @@ cudaError_t cudaGetDeviceCount(int *count) {
   return *count > 0 ? cudaSuccess : cudaErrorNoDevice;
 }
 cudaError_t cudaGetDevice(int *device) {
-  *device = 0;
+  *device = current_device;
   return cudaSuccess;
 }
-cudaError_t cudaSetDevice(int device) { return device == 0 ? cudaSuccess : cudaErrorInvalidDevice; }
+cudaError_t cudaSetDevice(int device) {
+  if (device < 0 || device >= device_count()) return cudaErrorInvalidDevice;
+  current_device = device;
+  return cudaSuccess;
+}
+cudaError_t cudaGetDeviceProperties(cudaDeviceProp *properties, int device) {
+  if (device < 0 || device >= device_count()) return cudaErrorInvalidDevice;
+  *properties = {"emulated device", {}};
+  properties->uuid.bytes[15] = char(visible_devices()[std::size_t(device)]);
+  return cudaSuccess;
+}
 cudaError_t cudaDeviceGetAttribute(int *value, cudaDeviceAttr attribute, int) {
   // Little shared memory: large models must find their other way in the tests.
   *value = attribute == cudaDevAttrMultiProcessorCount ? 2 : 16 * 1024;
   return cudaSuccess;
 }
 cudaError_t cudaMemGetInfo(std::size_t *free, std::size_t *total) {
-  *free = *total = std::size_t(1) << 30;
+  *free = *total = memory();
   return cudaSuccess;
 }
 cudaError_t cudaMalloc(void **pointer, std::size_t size) { return allocated(pointer, size); }

@@ -9,7 +9,7 @@ SECTIONS: Mapping[str, Sequence[Probe]] = {
     "Python": (python.interpreter, python.package, python.dependencies, python.engine),
     "LAMMPS": (lammps.package, lammps.program, lammps.plugin, lammps.loading, lammps.entry_points, lammps.plugin_path),
     "MPI and threads": (mpi.library, mpi.launchers, mpi.threads, mpi.openmp_runtimes),
-    "GPU and torch": (graphics.driver, graphics.torch, graphics.libraries_of_torch, graphics.compiler),
+    "GPU and torch": (graphics.driver, graphics.engine, graphics.torch, graphics.libraries_of_torch, graphics.compiler),
     "A small simulation": (trial.one_rank, trial.two_ranks),
 }
 

@@ -35,6 +35,28 @@ def driver() -> Verdict:
     return ok(f"{found}: {shown}" if shown else found)
 
 
+@probe("engine on CUDA")
+def engine() -> Verdict:
+    """Ask the engine for the devices that it can use: those of the pair style and of the ASE calculator."""
+    from panna_plus.native.library import is_built
+
+    if not is_built():
+        return skipped("the native engine was not built")
+    finished = run_task("engine-devices", seconds=DRIVER_SECONDS)
+    reports = reports_of(finished)
+    devices, n_present = reports.get("devices"), driver_reports().get("devices", 0)
+    if devices:
+        numbered = "; ".join(f"cuda:{n} {name}" for n, name in enumerate(devices))
+        return ok(
+            f"{numbered}. Ranks of LAMMPS are spread over them (device auto) for panna models; ASE: device='cuda'"
+        )
+    reason = reports.get("reason") or last_line(finished.error) or finished.ending
+    if n_present:
+        fix = "install panna_plus again with nvcc at hand (PANNA_PLUS_CUDA=1 says what is missing)"
+        return warning(f"uses none of {n_present} device(s): {reason}", fix)
+    return ok("no device to be used: LAMMPS (device auto) and ASE compute on the CPU")
+
+
 @probe("torch")
 def torch() -> Verdict:
     """Import torch in another process, and compare the devices that it sees with those of the driver."""
