@@ -12,8 +12,6 @@ import ctypes
 import importlib.metadata
 import importlib.util
 import os
-import platform
-import shlex
 import shutil
 import sys
 import sysconfig
@@ -52,26 +50,6 @@ def load_by_path(path: Path) -> ModuleType:
 
 building = load_by_path(ROOT / "panna_plus/native/building.py")
 cuda_building = load_by_path(ROOT / "panna_plus/native/cuda_building.py")
-
-
-def engine_jobs() -> list:
-    """Return the jobs of every object of the native engine on this kind of processor."""
-    lines = building.meaningful_lines(CSRC / "flags.txt")
-    common = [flag for line in lines for flag in shlex.split(line)]
-    jobs = building.listed_jobs(CSRC, "sources.txt", common)
-    is_x86 = platform.machine() in ("x86_64", "AMD64")
-    return [job for job in jobs if is_x86 or not any(flag.startswith("-march=x86-64") for flag in job[1])]
-
-
-def cuda_jobs(toolkit: Any) -> tuple[list, list]:
-    """Return the jobs of the CUDA part: those of the C++ compiler and those of nvcc."""
-    lines = building.meaningful_lines(CSRC / "flags.txt")
-    host_flags = [*(flag for line in lines for flag in shlex.split(line)), "-isystem", str(toolkit.include)]
-    device_flags = cuda_building.device_flags(cuda_building.wanted_architectures(toolkit))
-    device_flags += ["-Xcompiler", f"-fPIC,-fvisibility=hidden,{PREFIX_FLAG}", "-I", str(CSRC)]
-    jobs = building.listed_jobs(CSRC, "cuda/sources.txt", host_flags)
-    host = [job for job in jobs if job[0].suffix == ".cpp"]
-    return host, [(source, device_flags, name) for source, _, name in jobs if source.suffix == ".cu"]
 
 
 def lammps_headers() -> Path | None:
@@ -142,8 +120,8 @@ class BuildNative(build_ext):
         return ROOT / "build/native" if self.destination() == ROOT else Path(self.build_temp).resolve()
 
     def build_engine(self, compiler: Any) -> None:
-        objects = compiler.compile_all(engine_jobs(), self.objects_folder() / "engine", HEADERS)
-        compiler.link(objects, self.destination() / ENGINE, "panna_plus_*", ["-pthread", "-ldl"])
+        folder = self.objects_folder() / "engine"
+        building.build_engine(CSRC, self.destination() / ENGINE, folder, compiler, HEADERS)
 
     def build_cuda(self, compiler: Any) -> None:
         """Build the CUDA part, or remove what an earlier build left of it."""
@@ -153,10 +131,9 @@ class BuildNative(build_ext):
             say("installing without CUDA (see PANNA_PLUS_CUDA in panna_plus/native/cuda_building.py)")
             target.unlink(missing_ok=True)
             return
-        # nvcc takes the name of a compiler, not a command with more words.
-        with_host = ["-ccbin", compiler.command[0]] if len(compiler.command) == 1 else []
-        nvcc = building.Compiler(say, [str(toolkit.nvcc), *with_host])
-        for_host, for_device = cuda_jobs(toolkit)
+        nvcc = building.Compiler(say, toolkit.command(compiler.command))
+        device_flags = cuda_building.device_flags(cuda_building.wanted_architectures(toolkit))
+        for_host, for_device = building.cuda_jobs(CSRC, ["-isystem", str(toolkit.include)], device_flags)
         folder = self.objects_folder() / "cuda"
         try:
             objects = compiler.compile_all(for_host, folder, HEADERS) + nvcc.compile_all(for_device, folder, HEADERS)

@@ -34,9 +34,9 @@ def processor_name() -> str:
     return platform.machine()
 
 
-def write_result(name: str, content: dict[str, Any]) -> Path:
-    """Write `results/<name>.json` with the hardware added, and return its path."""
-    RESULTS.mkdir(exist_ok=True)
-    path = RESULTS / f"{name}.json"
+def write_result(name: str, content: dict[str, Any], folder: Path = RESULTS) -> Path:
+    """Write `<name>.json` with the hardware added, and return its path."""
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"{name}.json"
     path.write_text(json.dumps({"hardware": describe_hardware(), **content}, indent=1) + "\n")
     return path

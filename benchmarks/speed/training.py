@@ -1,10 +1,10 @@
 """Training steps per second: compiled operators beside the PyTorch reference, with and without cached descriptors.
 
-    python benchmarks/speed/training.py [SET ...]
+    python benchmarks/speed/training.py [--device cuda] [SET ...]
 
 All four train the same potential on the same frames in the same order and take turns, so that the machine's moods
-reach them alike. One core, processor time; the first gradient of each is compared with the reference's. The frames of
-`silicon_pbe` are small: there a step is mostly PyTorch's own overhead.
+reach them alike. One core, processor time, or one GPU, wall time; the first gradient of each is compared with the
+reference's. The frames of `silicon_pbe` are small: there a step is mostly PyTorch's own overhead.
 """
 
 import argparse
@@ -21,7 +21,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 import torch
 from accuracy.run import panna_plus
 from accuracy.sets import SETS, AccuracySet
-from hardware import write_result
+from hardware import RESULTS, write_result
 from rich.console import Console
 from rich.table import Table
 
@@ -56,6 +56,8 @@ class Contestant:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("sets", nargs="*", metavar="SET", help=f"default: {' '.join(DEFAULT)}", default=DEFAULT)
+    parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
+    parser.add_argument("--output", type=Path, default=RESULTS, metavar="FOLDER", help="default: %(default)s")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     results, skipped = {}, {}
@@ -64,20 +66,21 @@ def main() -> int:
             skipped[name] = f"{SETS[name].train} not found; set PANNA_PLUS_DATA to the folder with the data sets"
             print(f"not run: {name}: {skipped[name]}")
             continue
-        results[name] = measured(name, SETS[name])
+        results[name] = measured(name, SETS[name], arguments.device)
         print_rows(name, results[name])
-    print(f"written: {write_result('speed_training', {'sets': results, 'skipped': skipped})}")
+    file = "speed_training" if arguments.device == "cpu" else "speed_training_cuda"
+    print(f"written: {write_result(file, {'sets': results, 'skipped': skipped}, arguments.output)}")
     return 0
 
 
-def measured(name: str, chosen: AccuracySet) -> dict:
+def measured(name: str, chosen: AccuracySet, device: str) -> dict:
     """Let all four ways train on one set, configured as a user would."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "config.yaml"
         panna_plus("init", chosen.train, "--test", chosen.test, "-o", path)
         config = load_run_config(str(path), chosen.overrides)
         dataset = read_dataset(config, path.parent)
-    contestants = [contestant(config, dataset, b, c) for b in ("torch", "native") for c in (False, True)]
+    contestants = [contestant(config, dataset, b, c, device) for b in ("torch", "native") for c in (False, True)]
     gradients = {c.name: first_gradient(c) for c in contestants}
     for _ in range(ROUNDS):
         for each in contestants:
@@ -104,15 +107,15 @@ def print_rows(name: str, result: dict) -> None:
     Console().print(table)
 
 
-def contestant(config: RunConfig, dataset: DataSet, backend: str, cache: bool) -> Contestant:
+def contestant(config: RunConfig, dataset: DataSet, backend: str, cache: bool, device: str) -> Contestant:
     """Prepare the frames for one backend, with or without a cache."""
-    settings = config.training.model_copy(update={"backend": backend, "cache": cache, "device": "cpu"})
+    settings = config.training.model_copy(update={"backend": backend, "cache": cache, "device": device})
     run = build_run(config.model_copy(update={"training": settings}), dataset, print)
     train = spread(dataset.train, N_FRAMES)
-    start = time.process_time()
+    start = now(run.device)
     examples = prepare_examples(run.potential, train, run.device, use_cache=cache)
     run.potential.initialize([e.inputs for e in examples])
-    prepare = time.process_time() - start
+    prepare = now(run.device) - start
     trainer = Trainer(run.potential, examples, examples[:1], [f.source for f in train], settings, config.seed)
     return Contestant(backend, cache, trainer, prepare / len(train), memory_of(examples) / 1e6 / len(train), [])
 
@@ -123,13 +126,22 @@ def first_gradient(each: Contestant) -> torch.Tensor:
     return torch.cat([p.grad.flatten() for p in each.trainer.parameters])
 
 
+def now(device: torch.device) -> float:
+    """Return processor time or, when a GPU has done everything, wall time, in seconds."""
+    if device.type != "cuda":
+        return time.process_time()
+    torch.cuda.synchronize(device)
+    return time.perf_counter()
+
+
 def timed_steps(each: Contestant, n_steps: int) -> float:
-    """Return the processor time per step."""
+    """Return the time per step."""
     n_frames, size = len(each.trainer.train), each.trainer.config.batch_size
-    start = time.process_time()
+    device = each.trainer.parameters[0].device
+    start = now(device)
     for k in range(n_steps):
         each.trainer.step([(k * size + f) % n_frames for f in range(size)])
-    return (time.process_time() - start) / n_steps
+    return (now(device) - start) / n_steps
 
 
 def row(each: Contestant, reference: Contestant, gradients: dict[str, torch.Tensor]) -> dict:

@@ -6,6 +6,7 @@ Imports nothing of the package: setup.py loads this file by its path, in environ
 import hashlib
 import importlib.util
 import os
+import platform
 import re
 import shlex
 import shutil
@@ -21,6 +22,7 @@ Job = tuple[Path, list[str], str]
 LINK_FLAGS = ["-shared", "-Wl,-z,relro"]
 TORCH_FLAGS = ["-std=c++20", "-O2", "-fPIC", "-Wall", "-Wextra", "-fvisibility=hidden"]
 ENGINE_NAME = "libpanna_plus.so"
+ENGINE_LIBRARIES = ["-pthread", "-ldl"]
 # Libraries that need torch, and what they link besides it.
 TORCH_LIBRARIES = {"ops": [f"-l:{ENGINE_NAME}"], "torchscript": []}
 
@@ -126,6 +128,42 @@ def listed_jobs(csrc: Path, name: str, common: list[str]) -> list[Job]:
         prefix = f"-ffile-prefix-map={csrc.parent}/="
         jobs.append((csrc / source, [*common, "-I", str(csrc), prefix, *flags], target))
     return jobs
+
+
+def common_flags(csrc: Path) -> list[str]:
+    """Return the flags of all sources of the engine and of the C++ part of the CUDA library."""
+    return [flag for line in meaningful_lines(csrc / "flags.txt") for flag in shlex.split(line)]
+
+
+def build_engine(csrc: Path, target: Path, objects: Path, compiler: Compiler, headers: Iterable[Path]) -> None:
+    """Build the native engine for this kind of processor: all of its instruction sets.
+
+    Raises
+    ------
+    CompilationError
+    """
+    jobs = listed_jobs(csrc, "sources.txt", common_flags(csrc))
+    is_x86 = platform.machine() in ("x86_64", "AMD64")
+    jobs = [job for job in jobs if is_x86 or not any(flag.startswith("-march=x86-64") for flag in job[1])]
+    compiler.link(compiler.compile_all(jobs, objects, headers), target, "panna_plus_*", ENGINE_LIBRARIES)
+
+
+def cuda_jobs(csrc: Path, includes: list[str], device_flags: list[str]) -> tuple[list[Job], list[Job]]:
+    """Return the jobs of the CUDA part: those of the C++ compiler and those of nvcc.
+
+    Parameters
+    ----------
+    csrc : Path
+    includes : list of str
+        How the C++ compiler finds the headers of CUDA.
+    device_flags : list of str
+        Those of nvcc.
+    """
+    flags = f"-fPIC,-fvisibility=hidden,-ffile-prefix-map={csrc.parent}/="
+    for_device = [*device_flags, "-Xcompiler", flags, "-I", str(csrc)]
+    jobs = listed_jobs(csrc, "cuda/sources.txt", [*common_flags(csrc), *includes])
+    host = [job for job in jobs if job[0].suffix == ".cpp"]
+    return host, [(source, for_device, name) for source, _, name in jobs if source.suffix == ".cu"]
 
 
 def torch_folder() -> Path | None:

@@ -51,6 +51,11 @@ class Toolkit:
         # The runtime is linked statically and opens the driver itself: nothing of CUDA is needed to load the library.
         return [f"-L{self.libraries}", "-lcudart_static", "-pthread", "-ldl", "-lrt"]
 
+    def command(self, host_compiler: list[str]) -> list[str]:
+        """Return the command of nvcc with the C++ compiler of the environment behind it."""
+        # It takes the name of a compiler, not a command with more words.
+        return [str(self.nvcc), *(["-ccbin", host_compiler[0]] if len(host_compiler) == 1 else [])]
+
 
 def output_of(nvcc: Path, option: str) -> str:
     """Return what nvcc says to an option; empty if it cannot run."""

@@ -141,3 +141,20 @@ def random_model(
     kind = "mbp" if "descriptor/angular/theta" in descriptor else "bp"
     activations = [*[activation] * len(hidden), "linear"]
     return panna_card(elements, float(cutoff), activations, kind, lone_atom), arrays
+
+
+# What tests of devices take.
+SMALL = mbp_arrays((4.5, 0.5, 2, 2.0), (3.5, 0.5, 2, 2.0), n_theta=2, zeta=4.0)
+DEVICE_MODELS = {
+    "small": lambda: random_model(["Si", "O"], SMALL, hidden=(3,)),
+    # Two tiles of windows, one of them padded; exponents that are no integers.
+    "mbp": lambda: random_model(["Si", "O", "H"], mbp_arrays(n_theta=5, zeta=8.5)),
+    "bp": lambda: random_model(["Si", "O"], bp_arrays(), activation="tanh"),
+    "four": lambda: random_model(["Si", "O", "H", "C"], mbp_arrays(zeta=3.0), activation="relu", lone_atom="network"),
+    "radial": lambda: random_model(["Si", "O"], mbp_arrays(angular=(3.0, 0.5, 0, 1.0)), dtype="float32"),
+    "angular": lambda: random_model(["Si", "O"], mbp_arrays(radial=(3.0, 0.5, 0, 1.0)), activation="gaussian"),
+    "cusp": lambda: random_model(["Si"], mbp_arrays((3.0, 0.5, 9, 16.0), (4.0, 0.5, 3, 0.5), 3, 2.0, 0.0), seed=3),
+    # The largest tile, and layers that do not fit into the shared memory of the emulated device.
+    "wide": lambda: random_model(["Si"], mbp_arrays((5.0, 0.5, 24, 16.0), (4.5, 0.5, 8, 4.0), 8, 32.0), (128, 64)),
+    "many": lambda: random_model(["Si"], mbp_arrays((5.0, 0.5, 40, 16.0), (4.5, 0.5, 11, 4.0), 10, 16.0), (9,)),
+}

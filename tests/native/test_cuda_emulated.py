@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from panna_plus.native.cuda_building import LIBRARY_NAME
-from tests.native.model_files import bp_arrays, mbp_arrays, random_model, write_model
+from tests.native.model_files import DEVICE_MODELS, write_model
 from tests.native.test_cpp import CSRC, QUICK, READER, SANITIZERS, Builder, engine_sources, run
 
 pytestmark = [
@@ -24,20 +24,6 @@ EMULATED = "-fPIC -Wno-unknown-pragmas -o emulated"
 INCLUDES = "-Icuda/emulation"
 # For the thread sanitizer: what fibers exchange is the emulation's own affair.
 MACHINERY = f"cuda/emulation/emulation.cpp {EMULATED} -fno-sanitize=thread -DPANNA_FIBER_THREADS"
-SMALL = mbp_arrays((4.5, 0.5, 2, 2.0), (3.5, 0.5, 2, 2.0), n_theta=2, zeta=4.0)
-MODELS = {
-    "small": lambda: random_model(["Si", "O"], SMALL, hidden=(3,)),
-    # Two tiles of windows, one of them padded; exponents that are no integers.
-    "mbp": lambda: random_model(["Si", "O", "H"], mbp_arrays(n_theta=5, zeta=8.5)),
-    "bp": lambda: random_model(["Si", "O"], bp_arrays(), activation="tanh"),
-    "four": lambda: random_model(["Si", "O", "H", "C"], mbp_arrays(zeta=3.0), activation="relu", lone_atom="network"),
-    "radial": lambda: random_model(["Si", "O"], mbp_arrays(angular=(3.0, 0.5, 0, 1.0)), dtype="float32"),
-    "angular": lambda: random_model(["Si", "O"], mbp_arrays(radial=(3.0, 0.5, 0, 1.0)), activation="gaussian"),
-    "cusp": lambda: random_model(["Si"], mbp_arrays((3.0, 0.5, 9, 16.0), (4.0, 0.5, 3, 0.5), 3, 2.0, 0.0), seed=3),
-    # The largest tile, and layers that do not fit into the shared memory of the emulated device.
-    "wide": lambda: random_model(["Si"], mbp_arrays((5.0, 0.5, 24, 16.0), (4.5, 0.5, 8, 4.0), 8, 32.0), (128, 64)),
-    "many": lambda: random_model(["Si"], mbp_arrays((5.0, 0.5, 40, 16.0), (4.5, 0.5, 11, 4.0), 10, 16.0), (9,)),
-}
 
 
 def emulated_sources(*, library: bool = False) -> list[str]:
@@ -92,7 +78,7 @@ def run_watched(command: list[str]) -> subprocess.CompletedProcess:
 @pytest.fixture(scope="module")
 def models(tmp_path_factory) -> dict[str, str]:
     folder = tmp_path_factory.mktemp("models")
-    return {name: str(write_model(folder / f"{name}.pt", *make())) for name, make in MODELS.items()}
+    return {name: str(write_model(folder / f"{name}.pt", *make())) for name, make in DEVICE_MODELS.items()}
 
 
 @pytest.mark.parametrize(
