@@ -94,7 +94,8 @@ class Operators:
     def __init__(self, pairs: Pairs, precision: str):
         arrays = by_hand.mbp_arrays((CUTOFFS[0], 1.0, 24, 8.0), (CUTOFFS[1], 1.4, 8, 4.0), 8, 16.0)
         device = pairs.displacements.device
-        self.parameters = [torch.from_numpy(arrays[f"descriptor/{name}"]).to(device) for name in NAMES]
+        # On the CPU, since every call would fetch them from a device.
+        self.parameters = [torch.from_numpy(arrays[f"descriptor/{name}"]) for name in NAMES]
         species = torch.zeros(len(pairs.displacements), dtype=torch.int64, device=device)
         self._pairs = (pairs.displacements, pairs.row_start, species)
         self._definition = (self.parameters, "mbp", 1, precision)

@@ -29,10 +29,11 @@ extern "C" {
 #endif
 
 /* Changes whenever a struct or a function below changes; compare with panna_plus_abi_version(). */
-#define PANNA_PLUS_ABI_VERSION 7
+#define PANNA_PLUS_ABI_VERSION 8
 
 typedef struct PannaPlusModel PannaPlusModel;
 typedef struct PannaPlusDescriptor PannaPlusDescriptor;
+typedef struct PannaPlusDeviceDescriptor PannaPlusDeviceDescriptor;
 
 typedef enum {
   PANNA_PLUS_MIXED = 0, /* positions, displacements and sums in double, arithmetic between in float */
@@ -193,6 +194,36 @@ PANNA_PLUS_API int panna_plus_descriptor_tangent(const PannaPlusDescriptor *desc
                                                  int64_t first_center, int64_t last_center, const double *v,
                                                  double *features);
 PANNA_PLUS_API void panna_plus_descriptor_close(PannaPlusDescriptor *descriptor);
+
+/* What a call on a device needs besides its arguments. Nothing is allocated and nothing waits: everything is queued on
+ * `stream`, on which memory and arrays may be used again afterwards. */
+typedef struct {
+  void *stream;    /* cudaStream_t */
+  void *memory;    /* of the device, panna_plus_device_descriptor_memory() bytes, aligned to 256 bytes */
+  uint64_t *error; /* of the device: set by the call, for panna_plus_device_descriptor_explain() */
+} PannaPlusDeviceCall;
+
+/* The symmetry functions on the CUDA device of that number, all of whose centers are computed in one call. Pointers of
+ * pairs and arrays are those of the device. "Numbers" are float (PANNA_PLUS_MIXED) or double (PANNA_PLUS_DOUBLE). */
+PANNA_PLUS_API int panna_plus_device_descriptor_open(const char *kind, int32_t n_elements, const PannaPlusArray *arrays,
+                                                     int32_t n_arrays, PannaPlusPrecision precision, int32_t device,
+                                                     PannaPlusDeviceDescriptor **descriptor);
+PANNA_PLUS_API int64_t panna_plus_device_descriptor_memory(const PannaPlusDeviceDescriptor *descriptor,
+                                                           int64_t n_centers, int64_t n_pairs);
+/* As the functions of the same names above, with numbers in the place of double: features (n_centers, F); g
+ * (n_centers, F) and gradients (n_pairs, 3); v (n_pairs, 3) and features (n_centers, F). */
+PANNA_PLUS_API int panna_plus_device_descriptor_forward(const PannaPlusDeviceDescriptor *descriptor,
+                                                        const PannaPlusPairs *pairs, const PannaPlusDeviceCall *call,
+                                                        void *features);
+PANNA_PLUS_API int panna_plus_device_descriptor_backward(const PannaPlusDeviceDescriptor *descriptor,
+                                                         const PannaPlusPairs *pairs, const PannaPlusDeviceCall *call,
+                                                         const void *g, void *gradients);
+PANNA_PLUS_API int panna_plus_device_descriptor_tangent(const PannaPlusDeviceDescriptor *descriptor,
+                                                        const PannaPlusPairs *pairs, const PannaPlusDeviceCall *call,
+                                                        const void *v, void *features);
+/* 0 if the error word of a call says that all was well; 1 if not, the reason is then panna_plus_last_error(). */
+PANNA_PLUS_API int panna_plus_device_descriptor_explain(const PannaPlusDeviceDescriptor *descriptor, uint64_t error);
+PANNA_PLUS_API void panna_plus_device_descriptor_close(PannaPlusDeviceDescriptor *descriptor);
 
 /* Reason of the calling thread's last failure; never NULL. */
 PANNA_PLUS_API const char *panna_plus_last_error(void);

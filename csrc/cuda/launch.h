@@ -54,7 +54,8 @@ void start(const LaunchShape &shape, cudaStream_t stream, void (*kernel)(P...), 
 inline unsigned char *shared_memory() { return emulation::place().shared; }
 
 template <class... P>
-void start(const LaunchShape &shape, cudaStream_t, void (*kernel)(P...), P... arguments) {
+void start(const LaunchShape &shape, cudaStream_t stream, void (*kernel)(P...), P... arguments) {
+  emulation::count_on(stream);
   struct Call {
     void (*kernel)(P...);
     std::tuple<P...> arguments;

@@ -20,10 +20,12 @@ __device__ __forceinline__ Candidate candidate(const PositionSource &source, std
   return {to[0] - from[0], to[1] - from[1], to[2] - from[2], source.species[j]};
 }
 
-template <class T>
-__device__ __forceinline__ Candidate candidate(const PairSource<T> &source, std::int64_t, std::int64_t entry) {
-  const T *r = source.displacements + 3 * entry;
-  return {double(r[0]), double(r[1]), double(r[2]), source.species[entry]};
+/// What is no species becomes a large one: here no neighbour is left out by a negative number.
+__device__ __forceinline__ Candidate candidate(const PairSource &source, std::int64_t, std::int64_t entry) {
+  constexpr std::int64_t none = 0x7fffffff;
+  const double *r = source.displacements + 3 * entry;
+  const std::int64_t species = source.long_species ? source.long_species[entry] : source.species[entry];
+  return {r[0], r[1], r[2], std::int32_t(species >= 0 && species < none ? species : none)};
 }
 
 __device__ __forceinline__ bool is_finite(double x) { return x - x == 0.0; }
@@ -38,9 +40,23 @@ __device__ __forceinline__ bool has_position(const PositionSource &source, std::
   return is_finite(x[0] + x[1] + x[2]);
 }
 
-template <class T>
-__device__ __forceinline__ bool has_position(const PairSource<T> &, std::int64_t) {
-  return true;
+__device__ __forceinline__ bool has_position(const PairSource &, std::int64_t) { return true; }
+
+constexpr ErrorWord no_error = ~ErrorWord(0);
+
+/// What is wrong with the rows; those of atoms with positions were made by the engine.
+__device__ __forceinline__ ErrorWord row_error(const PositionSource &) { return no_error; }
+__device__ __forceinline__ ErrorWord row_error(const PairSource &source) { return *source.row_error; }
+
+__global__ void row_kernel(const std::int64_t *start, std::int64_t n_centers, std::int64_t n_entries,
+                           ErrorWord *error) {
+  constexpr std::int64_t longest = 0x3fffffff;
+  const std::int64_t n = thread_index();
+  if (n >= n_centers) return;
+  const std::int64_t first = start[n], end = start[n + 1];
+  const bool is_inside = first >= 0 && first <= end && end <= n_entries && end - first <= longest;
+  const bool is_row = is_inside && (n > 0 || first == 0) && (n + 1 < n_centers || end == n_entries);
+  if (!is_row) report(error, n, bad_list);
 }
 
 constexpr double smallest_squared_distance = 1e-16;  // (1e-8 angstrom)^2
@@ -174,10 +190,16 @@ __global__ void __launch_bounds__(warps_per_block *warp_size, 8)
   int *bins = warp_memory<int>(std::size_t(n_bins));
   for (int b = lane_index(); b < n_bins; b += warp_size) bins[b] = 0;
   __syncwarp();
+  int *kept = slots.bins + n * (n_bins + 1);
+  const ErrorWord wrong_row = row_error(source);
+  if (wrong_row != no_error) {
+    for (int b = lane_index(); b <= n_bins; b += warp_size) kept[b] = 0;
+    if (n == 0 && lane_index() == 0) atomicMin(error, wrong_row);
+    return;
+  }
   count_bins(source, limits, slots, n, bins, error);
   const int total = starts_from_counts(bins, n_bins);
   const bool is_crowded = total > most_slots;
-  int *kept = slots.bins + n * (n_bins + 1);
   for (int b = lane_index(); b <= n_bins; b += warp_size) kept[b] = is_crowded ? 0 : b < n_bins ? bins[b] : total;
   if (is_crowded) report(error, n, too_many_neighbors);
   __syncwarp();
@@ -246,10 +268,15 @@ template void sort_neighbors(const PositionSource &, const SortLimits<float> &, 
                              ErrorWord *, cudaStream_t);
 template void sort_neighbors(const PositionSource &, const SortLimits<double> &, const SlotView<double> &, double *,
                              ErrorWord *, cudaStream_t);
-template void sort_neighbors(const PairSource<float> &, const SortLimits<float> &, const SlotView<float> &, float *,
+template void sort_neighbors(const PairSource &, const SortLimits<float> &, const SlotView<float> &, float *,
                              ErrorWord *, cudaStream_t);
-template void sort_neighbors(const PairSource<double> &, const SortLimits<double> &, const SlotView<double> &, double *,
+template void sort_neighbors(const PairSource &, const SortLimits<double> &, const SlotView<double> &, double *,
                              ErrorWord *, cudaStream_t);
+
+void check_rows(const std::int64_t *start, std::int64_t n_centers, std::int64_t n_entries, ErrorWord *error,
+                cudaStream_t stream) {
+  launch(thread_for_each(n_centers), stream, row_kernel, start, n_centers, n_entries, error);
+}
 
 void mask_neighbors(const std::int64_t *start, std::int64_t n_centers, std::int32_t mask, std::int64_t n_atoms,
                     std::int32_t *neighbors, ErrorWord *error, cudaStream_t stream) {

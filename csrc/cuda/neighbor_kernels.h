@@ -16,12 +16,17 @@ struct PositionSource {
   const std::int32_t *neighbors;  // (entries) atoms
 };
 
-/// Entries given by displacements and species.
-template <class T>
+/// Entries given by displacements and species, which have one of two widths.
 struct PairSource {
-  const T *displacements;       // (entries, 3)
-  const std::int32_t *species;  // (entries)
+  const double *displacements;       // (entries, 3)
+  const std::int32_t *species;       // (entries) or null
+  const std::int64_t *long_species;  // (entries) or null
+  const ErrorWord *row_error;        // of check_rows; with an error no entry is looked at
 };
+
+/// Centres whose row is not one between 0 and n_entries, or does not follow the one before, become errors.
+void check_rows(const std::int64_t *start, std::int64_t n_centers, std::int64_t n_entries, ErrorWord *error,
+                cudaStream_t stream);
 
 /// What distances are compared with, and where that is recorded.
 template <class T>

@@ -6,23 +6,25 @@
 
 namespace panna_plus {
 
-/// Directed pairs sorted by centre, all of it memory of the device. Pairs beyond the cutoff are legal. "Numbers" are
-/// float or double: the precision that the descriptor was made with.
+/// Directed pairs sorted by centre, all of it memory of the device. Pairs beyond the cutoff are legal.
 struct DevicePairs {
   std::int64_t n_centers = 0, n_pairs = 0;
-  const void *displacements = nullptr;      // (n_pairs, 3) numbers, x_j - x_i, angstrom
+  const double *displacements = nullptr;    // (n_pairs, 3), x_j - x_i, angstrom
   const std::int64_t *row_start = nullptr;  // (n_centers + 1)
-  const std::int32_t *species = nullptr;    // (n_pairs) of the neighbours
+  // (n_pairs) species of the neighbours, in one of two widths
+  const std::int32_t *species = nullptr;
+  const std::int64_t *long_species = nullptr;
 };
 
 /// What a call needs besides its arguments; nothing is allocated and nothing waits.
 struct DeviceCall {
   void *memory;               // see DeviceDescriptor::memory, aligned to 256 bytes
-  unsigned long long *error;  // on the device, all bits set before; see DeviceDescriptor::explain
+  unsigned long long *error;  // on the device, written by the call; see DeviceDescriptor::explain
   void *stream;               // cudaStream_t
 };
 
-/// Immutable: calls on several streams may overlap, each with memory of its own.
+/// Immutable: calls on several streams may overlap, each with memory of its own. Arrays that are void hold "numbers",
+/// float or double: the precision that the descriptor was made with.
 class DeviceDescriptor {
  public:
   virtual ~DeviceDescriptor() = default;
@@ -38,7 +40,8 @@ class DeviceDescriptor {
   /// features (n_centers, n_features) = sum over the pairs of a centre of dG/dr times v (n_pairs, 3).
   virtual void tangent(const DevicePairs &pairs, const DeviceCall &call, const void *v, void *features) const = 0;
 
-  /// A Failure that says what the error word of a call means, unless all of its bits are set.
+  /// A Failure that says what the error word of a call means, unless all of its bits are set. What a call with an
+  /// error computed means nothing.
   virtual void explain(unsigned long long error) const = 0;
 };
 

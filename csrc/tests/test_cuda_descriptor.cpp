@@ -20,30 +20,27 @@ using test::check_refused;
 namespace {
 
 /// Pairs on the host; device memory is host memory here.
-template <class T>
 struct Pairs {
-  std::vector<T> displacements;
+  std::vector<double> displacements;
   std::vector<std::int64_t> row_start{0};
   std::vector<std::int32_t> species;
 
   std::int64_t n_centers() const { return std::int64_t(row_start.size()) - 1; }
   std::int64_t n_pairs() const { return std::int64_t(species.size()); }
   DevicePairs view() const {
-    return {n_centers(), n_pairs(), displacements.data(), row_start.data(), species.data()};
+    return {n_centers(), n_pairs(), displacements.data(), row_start.data(), species.data(), nullptr};
   }
 };
 
-/// Centres with different numbers of neighbours between 0.8 and `reach`; every ninth is not counted.
-template <class T>
-Pairs<T> random_pairs(const std::vector<int> &n_neighbors, int n_elements, double reach, std::mt19937 &random) {
+/// Centres with different numbers of neighbours between 0.8 and `reach`.
+Pairs random_pairs(const std::vector<int> &n_neighbors, int n_elements, double reach, std::mt19937 &random) {
   std::uniform_real_distribution<double> cosine(-1.0, 1.0), turn(0.0, 6.28), length(0.8, reach);
-  Pairs<T> pairs;
+  Pairs pairs;
   for (const int n : n_neighbors) {
     for (int k = 0; k < n; ++k) {
       const double c = cosine(random), s = std::sqrt(1.0 - c * c), phi = turn(random), r = length(random);
-      for (const double x : {r * s * std::cos(phi), r * s * std::sin(phi), r * c}) pairs.displacements.push_back(T(x));
-      const bool counted = pairs.species.size() % 9 != 8;
-      pairs.species.push_back(counted ? std::int32_t(random() % unsigned(n_elements)) : -1);
+      for (const double x : {r * s * std::cos(phi), r * s * std::sin(phi), r * c}) pairs.displacements.push_back(x);
+      pairs.species.push_back(std::int32_t(random() % unsigned(n_elements)));
     }
     pairs.row_start.push_back(pairs.n_pairs());
   }
@@ -51,17 +48,17 @@ Pairs<T> random_pairs(const std::vector<int> &n_neighbors, int n_elements, doubl
 }
 
 /// Runs `call` with memory and an error word; returns the word.
-template <class T, class Call>
-unsigned long long run(const DeviceDescriptor &descriptor, const Pairs<T> &pairs, Call call) {
+template <class Call>
+unsigned long long run(const DeviceDescriptor &descriptor, const Pairs &pairs, Call call) {
   cuda::DeviceArray<unsigned char> memory;
-  unsigned long long error = ~0ull;
+  unsigned long long error = 0;
   const std::size_t bytes = descriptor.memory(pairs.n_centers(), pairs.n_pairs());
   call(pairs.view(), DeviceCall{memory.reserve(bytes), &error, nullptr});
   return error;
 }
 
 template <class T>
-std::vector<T> forward(const DeviceDescriptor &descriptor, const Pairs<T> &pairs) {
+std::vector<T> forward(const DeviceDescriptor &descriptor, const Pairs &pairs) {
   std::vector<T> features(std::size_t(pairs.n_centers() * descriptor.n_features()));
   descriptor.explain(run(descriptor, pairs, [&](const DevicePairs &view, const DeviceCall &call) {
     descriptor.forward(view, call, features.data());
@@ -70,7 +67,7 @@ std::vector<T> forward(const DeviceDescriptor &descriptor, const Pairs<T> &pairs
 }
 
 template <class T>
-std::vector<T> backward(const DeviceDescriptor &descriptor, const Pairs<T> &pairs, const std::vector<T> &g) {
+std::vector<T> backward(const DeviceDescriptor &descriptor, const Pairs &pairs, const std::vector<T> &g) {
   std::vector<T> gradients(std::size_t(3 * pairs.n_pairs()), T(NAN));
   descriptor.explain(run(descriptor, pairs, [&](const DevicePairs &view, const DeviceCall &call) {
     descriptor.backward(view, call, g.data(), gradients.data());
@@ -79,7 +76,7 @@ std::vector<T> backward(const DeviceDescriptor &descriptor, const Pairs<T> &pair
 }
 
 template <class T>
-std::vector<T> tangent(const DeviceDescriptor &descriptor, const Pairs<T> &pairs, const std::vector<T> &v) {
+std::vector<T> tangent(const DeviceDescriptor &descriptor, const Pairs &pairs, const std::vector<T> &v) {
   std::vector<T> features(std::size_t(pairs.n_centers() * descriptor.n_features()));
   descriptor.explain(run(descriptor, pairs, [&](const DevicePairs &view, const DeviceCall &call) {
     descriptor.tangent(view, call, v.data(), features.data());
@@ -125,7 +122,7 @@ void test_adjoint(const PannaParameters &parameters, const std::string &what, do
   const DeviceDescriptor &descriptor = *made;
   // The largest centre has more neighbours than there is room for in shared memory.
   const auto pairs =
-      random_pairs<T>({25, 0, 1, 2, 3, 260, 33, 8}, parameters.n_elements, 1.2 * parameters.cutoff(), random);
+      random_pairs({25, 0, 1, 2, 3, 260, 33, 8}, parameters.n_elements, 1.2 * parameters.cutoff(), random);
   const auto v = random_numbers<T>(std::size_t(3 * pairs.n_pairs()), random);
   const auto g = random_numbers<T>(std::size_t(pairs.n_centers() * descriptor.n_features()), random);
   const std::vector<T> pulled = backward(descriptor, pairs, g), pushed = tangent(descriptor, pairs, v);
@@ -138,13 +135,13 @@ void test_tangent(const PannaParameters &parameters, const std::string &what) {
   std::mt19937 random(5);
   const auto made = descriptor_of<double>(parameters);
   const DeviceDescriptor &descriptor = *made;
-  const auto pairs = random_pairs<double>({17, 0, 1, 12}, parameters.n_elements, parameters.cutoff(), random);
+  const auto pairs = random_pairs({17, 0, 1, 12}, parameters.n_elements, parameters.cutoff(), random);
   const auto v = random_numbers<double>(std::size_t(3 * pairs.n_pairs()), random);
   const double step = 1e-5;
   auto moved = [&](double sign) {
-    Pairs<double> there = pairs;
+    Pairs there = pairs;
     for (std::size_t k = 0; k < v.size(); ++k) there.displacements[k] += sign * step * v[k];
-    return forward(descriptor, there);
+    return forward<double>(descriptor, there);
   };
   const std::vector<double> ahead = moved(1.0), behind = moved(-1.0), found = tangent(descriptor, pairs, v);
   check(norm(found) > 1.0, what + ": the test's tangents are too small to tell anything");
@@ -155,25 +152,44 @@ void test_tangent(const PannaParameters &parameters, const std::string &what) {
   expect_near(what + ", tangent against finite differences", largest, 0.0, 1e-6 * norm(found));
 }
 
+/// Rows that would be read out of bounds.
+template <class Refuse>
+void refuse_rows(const Pairs &good, Refuse refuse) {
+  const std::string wanted = "expected values that ascend from 0 to the number of pairs";
+  for (const std::vector<std::int64_t> &rows : {std::vector<std::int64_t>{0, 9, 4, 12}, {0, -4, 7, 12}, {1, 4, 7, 12},
+                                                {0, 4, 7, 11}, {0, 4, 7, 13}, {0, 1ll << 40, 1ll << 41, 12}}) {
+    Pairs bad = good;
+    bad.row_start = rows;
+    refuse("rows that do not ascend", bad, wanted);
+  }
+  Pairs bad = good;
+  bad.row_start = {0};
+  refuse("pairs without centres", bad, "found 12 pairs and no center");
+}
+
 void test_reports(const PannaParameters &parameters) {
   std::mt19937 random(9);
   const auto descriptor = descriptor_of<float>(parameters);
-  const auto good = random_pairs<float>({4, 3, 5}, parameters.n_elements, parameters.cutoff(), random);
-  auto refuse = [&](const std::string &what, const Pairs<float> &pairs, const std::string &part) {
-    check_refused(what, part, [&] { forward(*descriptor, pairs); });
+  const Pairs good = random_pairs({4, 3, 5}, parameters.n_elements, parameters.cutoff(), random);
+  auto refuse = [&](const std::string &what, const Pairs &pairs, const std::string &part) {
+    check_refused(what, part, [&] { forward<float>(*descriptor, pairs); });
   };
-  Pairs<float> bad = good;
-  for (int a = 0; a < 3; ++a) bad.displacements[std::size_t(3 * 5 + a)] = 0.0f;
-  refuse("a displacement of 0", bad, "centre 1 has a displacement that is 0 or not finite");
+  Pairs bad = good;
+  for (int a = 0; a < 3; ++a) bad.displacements[std::size_t(3 * 5 + a)] = 0.0;
+  refuse("a displacement of 0", bad, "center 1: expected displacements of finite length");
   bad = good;
-  bad.displacements[3 * 6 + 1] = float(NAN);
-  bad.displacements[3 * 9] = float(NAN);
-  refuse("displacements that are not finite", bad, "centre 1 has a displacement that is 0 or not finite");
-  bad = good;
-  bad.species[4] = parameters.n_elements;
-  refuse("an unknown species", bad, "a neighbour whose species is not one of 0 to");
-  refuse("a crowd", random_pairs<float>({1, 46000}, 1, parameters.cutoff(), random), "centre 1 has more than 40000");
-  check(forward(*descriptor, Pairs<float>()).empty(), "no centres at all are an error");
+  bad.displacements[3 * 6 + 1] = NAN;
+  bad.displacements[3 * 9] = NAN;
+  refuse("displacements that are not finite", bad, "center 1: expected displacements of finite length");
+  for (const std::int32_t species : {parameters.n_elements, -1}) {
+    bad = good;
+    bad.species[4] = species;
+    refuse("an unknown species", bad,
+           "center 1: expected displacements of finite length above 1e-8 angstrom, and neighbors of species 0 to");
+  }
+  refuse("a crowd", random_pairs({1, 46000}, 1, parameters.cutoff(), random), "center 1 has more than 40000");
+  check(forward<float>(*descriptor, Pairs()).empty(), "no centres at all are an error");
+  refuse_rows(good, refuse);
 }
 
 }  // namespace

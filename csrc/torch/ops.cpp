@@ -5,7 +5,8 @@
 #include <torch/csrc/autograd/custom_function.h>
 #include <torch/library.h>
 
-#include "torch/ops_arguments.h"
+#include "torch/ops_engine.h"
+#include "torch/ops_kernels.h"
 
 namespace panna_plus::ops {
 namespace {
@@ -23,33 +24,23 @@ c10::TypedOperatorHandle<Signature> operator_named(const char *name) {
   return c10::Dispatcher::singleton().findSchemaOrThrow(name, "").typed<Signature>();
 }
 
-// ---- shapes
+/// Shapes without numbers.
+class Shapes {
+ public:
+  Shapes(const Pairs &pairs, const Definition &definition) : pairs_(pairs), definition_(definition) {}
 
-at::Tensor descriptor_shape(const at::Tensor &displacements, const at::Tensor &row_start,
-                            const at::Tensor &neighbor_species, at::TensorList parameters, c10::string_view kind,
-                            std::int64_t n_elements, c10::string_view precision) {
-  const Definition definition{parameters, kind, n_elements, precision};
-  const Pairs pairs{displacements, row_start, neighbor_species};
-  check_arguments(pairs, definition);
-  return at::empty_symint({pairs.n_centers(), definition.n_features()}, displacements.options());
-}
+  at::Tensor forward() const { return empty(pairs_.n_centers(), definition_.n_features()); }
+  at::Tensor backward(const at::Tensor &) const { return empty(pairs_.n_pairs(), 3); }
+  at::Tensor tangent(const at::Tensor &) const { return forward(); }
 
-at::Tensor descriptor_backward_shape(const at::Tensor &g, const at::Tensor &displacements, const at::Tensor &row_start,
-                                     const at::Tensor &neighbor_species, at::TensorList parameters,
-                                     c10::string_view kind, std::int64_t n_elements, c10::string_view precision) {
-  const Definition definition{parameters, kind, n_elements, precision};
-  const Pairs pairs{displacements, row_start, neighbor_species};
-  check_arguments(pairs, definition);
-  check_input("g", g, pairs.n_centers(), definition.n_features(), pairs);
-  return at::empty_symint({pairs.n_pairs(), 3}, displacements.options());
-}
+ private:
+  at::Tensor empty(const c10::SymInt &rows, const c10::SymInt &columns) const {
+    return at::empty_symint({rows, columns}, pairs_.displacements.options());
+  }
 
-at::Tensor descriptor_tangent_shape(const at::Tensor &v, const at::Tensor &displacements, const at::Tensor &row_start,
-                                    const at::Tensor &neighbor_species, at::TensorList parameters,
-                                    c10::string_view kind, std::int64_t n_elements, c10::string_view precision) {
-  check_input("v", v, displacements.sym_size(0), 3, {displacements, row_start, neighbor_species});
-  return descriptor_shape(displacements, row_start, neighbor_species, parameters, kind, n_elements, precision);
-}
+  const Pairs &pairs_;
+  const Definition &definition_;
+};
 
 // ---- derivatives
 
@@ -156,7 +147,8 @@ struct Differentiable<Function, at::Tensor(Arguments...)> {
 /// displacements (E, 3) float64, angstrom: from the center of a pair to its neighbor, sorted by center; pairs beyond
 /// the cutoffs contribute 0. row_start (N + 1) int64: the pairs of center i are row_start[i] to row_start[i + 1].
 /// neighbor_species (E) int32 or int64, 0 to n_elements - 1. kind 'mbp' or 'bp'. precision 'double' or 'mixed'
-/// (arithmetic in float32). parameters, float64, one dimension each (cutoffs and epsilon have one number):
+/// (arithmetic in float32). parameters, float64, one dimension each (cutoffs and epsilon have one number), on the CPU,
+/// or on the device of the displacements, from where every call fetches them:
 ///   mbp: radial cutoff, eta, centers; angular cutoff, eta, centers, theta, zeta, epsilon
 ///   bp:  radial cutoff, eta, centers; angular cutoff, eta, zeta, lambda
 /// descriptor gives the features G (N, F); descriptor_backward the gradient (E, 3) of sum(g * G), g (N, F);
@@ -172,12 +164,14 @@ TORCH_LIBRARY(panna_plus, m) {
   m.def(
       "descriptor_tangent(Tensor v, Tensor displacements, Tensor row_start, Tensor neighbor_species, "
       "Tensor[] parameters, str kind, int n_elements, str precision) -> Tensor");
+  // How many CUDA devices the operators run on; if there are none, why.
+  m.def("cuda_devices() -> (int, str)", cuda_devices);
 }
 
 TORCH_LIBRARY_IMPL(panna_plus, Meta, m) {
-  m.impl("descriptor", descriptor_shape);
-  m.impl("descriptor_backward", descriptor_backward_shape);
-  m.impl("descriptor_tangent", descriptor_tangent_shape);
+  m.impl("descriptor", Operators<Shapes>::descriptor);
+  m.impl("descriptor_backward", Operators<Shapes>::descriptor_backward);
+  m.impl("descriptor_tangent", Operators<Shapes>::descriptor_tangent);
 }
 
 TORCH_LIBRARY_IMPL(panna_plus, Autograd, m) {

@@ -15,13 +15,13 @@ constexpr const char *bp_names[] = {"descriptor/radial/cutoff",  "descriptor/rad
 constexpr std::size_t radial_eta = 1, angular_eta = 4, angular_theta = 6;
 
 void check_tensor(const std::string &name, const at::Tensor &tensor, at::ScalarType type, std::int64_t n_dimensions,
-                  const at::Device &device) {
+                  const at::Device &device, const char *whose = "that of 'displacements'") {
   TORCH_CHECK_TYPE(tensor.scalar_type() == type, "panna_plus: argument '", name, "': expected dtype ", type, ", found ",
                    tensor.scalar_type());
   TORCH_CHECK_TYPE(tensor.layout() == at::kStrided, "panna_plus: argument '", name,
                    "': expected a dense tensor, found layout ", tensor.layout());
   TORCH_CHECK_VALUE(tensor.device() == device, "panna_plus: argument '", name, "': expected device ", device,
-                    " (that of 'displacements'), found ", tensor.device());
+                    " (", whose, "), found ", tensor.device());
   TORCH_CHECK_VALUE(tensor.dim() == n_dimensions, "panna_plus: argument '", name, "': expected ", n_dimensions,
                     " dimensions, found ", tensor.dim());
 }
@@ -54,17 +54,19 @@ void check_definition(const Definition &definition, const at::Device &device) {
                     "panna_plus: argument 'precision': expected 'double' or 'mixed', found '", precision, "'");
   TORCH_CHECK_VALUE(definition.n_elements >= 1 && definition.n_elements <= 1000,
                     "panna_plus: argument 'n_elements': expected 1 to 1000, found ", definition.n_elements);
-  const auto names = definition.names();
+  const auto names = parameter_names(kind);
   TORCH_CHECK_VALUE(definition.parameters.size() == names.size(), "panna_plus: argument 'parameters': expected ",
                     names.size(), " tensors for kind '", kind, "', found ", definition.parameters.size());
+  const at::Device first = definition.parameters[0].device();
   for (std::size_t k = 0; k < names.size(); ++k) {
-    check_tensor(definition.described(k), definition.parameters[k], at::kDouble, 1, device);
+    check_tensor(definition.described(k), definition.parameters[k], at::kDouble, 1, first.is_cpu() ? first : device,
+                 "all parameters on that of 'displacements', or all on the CPU");
   }
 }
 
 }  // namespace
 
-at::ArrayRef<const char *> Definition::names() const {
+at::ArrayRef<const char *> parameter_names(c10::string_view kind) {
   if (kind == "mbp") return mbp_names;
   return bp_names;
 }
@@ -77,7 +79,7 @@ c10::SymInt Definition::n_features() const {
 }
 
 std::string Definition::described(std::size_t parameter) const {
-  return "parameters[" + std::to_string(parameter) + "] (" + names()[parameter] + ")";
+  return "parameters[" + std::to_string(parameter) + "] (" + parameter_names(kind)[parameter] + ")";
 }
 
 void check_arguments(const Pairs &pairs, const Definition &definition) {

@@ -19,15 +19,16 @@ struct Pairs {
   c10::SymInt n_pairs() const { return displacements.sym_size(0); }
 };
 
+/// What model files call the parameters of a kind, in the order of the operators.
+at::ArrayRef<const char *> parameter_names(c10::string_view kind);
+
 /// A descriptor: what stays the same from call to call.
 struct Definition {
-  at::TensorList parameters;  // in the order of names()
+  at::TensorList parameters;  // in the order of parameter_names()
   c10::string_view kind;
   std::int64_t n_elements;
   c10::string_view precision;
 
-  /// What model files call the parameters of this kind.
-  at::ArrayRef<const char *> names() const;
   /// F, by the numbers of parameters.
   c10::SymInt n_features() const;
   /// What messages call a parameter.

@@ -183,10 +183,10 @@ def torch_version(torch: Path) -> str:
 
 def source_hash(csrc: Path) -> str:
     """Return a hash over everything that a library built from `csrc` may depend on."""
-    files = sorted(
-        p for p in csrc.rglob("*") if p.suffix in (".h", ".inc", ".cpp", ".cu", ".txt") and "tests" not in p.parts
-    )
-    content = b"".join(str(p.relative_to(csrc)).encode() + p.read_bytes() for p in files)
+    kinds = (".h", ".inc", ".cpp", ".cu", ".txt")
+    names = sorted(p.relative_to(csrc) for p in csrc.rglob("*") if p.suffix in kinds)
+    # The folder of that name in csrc, not one that the checkout lies in.
+    content = b"".join(str(n).encode() + (csrc / n).read_bytes() for n in names if "tests" not in n.parts)
     return hashlib.sha256(content).hexdigest()[:16]
 
 

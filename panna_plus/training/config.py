@@ -47,7 +47,7 @@ class TrainingConfig(Config):
     device: str = Field("auto", description="auto, cpu, cuda or cuda:N; auto takes a GPU where there is one")
     backend: Literal["auto", "native", "torch"] = Field(
         "auto",
-        description="what evaluates the potential: native, compiled operators on the CPU; torch, the PyTorch "
+        description="what evaluates the potential: native, compiled operators on the CPU or a GPU; torch, the PyTorch "
         "reference; auto takes native where the family has it and it can be built",
     )
     cache: bool = Field(

@@ -7,7 +7,7 @@ import torch
 from panna_plus.data.frame import Frame
 from panna_plus.graph import graph_from_atoms
 from panna_plus.potential import Potential, Prediction
-from panna_plus.training.examples import ATOMS_PER_BATCH, Example, Progress, no_progress
+from panna_plus.training.examples import Example, Progress, atoms_per_batch, no_progress
 from panna_plus.training.metrics import FrameResult
 
 
@@ -15,7 +15,7 @@ def evaluate_frames(
     potential: Potential,
     frames: Sequence[Frame],
     device: torch.device | str = "cpu",
-    atoms_per_batch: int = ATOMS_PER_BATCH,
+    batch_atoms: int | None = None,
     on_progress: Progress = no_progress,
 ) -> list[FrameResult]:
     """Evaluate frames from their geometry.
@@ -24,12 +24,13 @@ def evaluate_frames(
     ----------
     potential : Potential
         On `device`.
-    atoms_per_batch : int
-        Frames are joined up to this number of atoms; a larger frame is evaluated alone.
+    batch_atoms : int
+        Frames are joined up to this number of atoms; a larger frame is evaluated alone. Without it what suits the
+        device.
     on_progress : callable (frames done, frames in total)
     """
     results: list[FrameResult] = []
-    for group in groups_by_atoms(frames, atoms_per_batch):
+    for group in groups_by_atoms(frames, batch_atoms or atoms_per_batch(device)):
         on_progress(len(results), len(frames))
         graphs = [graph_from_atoms(f.atoms, potential.elements, potential.cutoff).to(device) for f in group]
         results += frame_results(potential.predict(graphs[0].concatenate(graphs)), group)

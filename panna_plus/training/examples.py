@@ -12,8 +12,8 @@ from panna_plus.potential import Potential
 from panna_plus.training.loss import Labels, labels_of
 
 Progress = Callable[[int, int], None]
-# Larger batches do not make a validation faster on a CPU and cost memory.
-ATOMS_PER_BATCH = 128
+# Of an evaluation. Larger batches are not faster on a CPU and cost memory; small ones leave a GPU idle.
+ATOMS_ON_CPU, ATOMS_ON_GPU = 128, 1024
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,12 @@ def training_graph(potential: Potential, frame: Frame) -> AtomicGraph:
     return graph
 
 
-def batches_by_atoms(examples: Sequence[Example], limit: int = ATOMS_PER_BATCH) -> list[Example]:
+def atoms_per_batch(device: torch.device | str) -> int:
+    """Return how many atoms are evaluated together where no gradient of the weights is wanted."""
+    return ATOMS_ON_CPU if torch.device(device).type == "cpu" else ATOMS_ON_GPU
+
+
+def batches_by_atoms(examples: Sequence[Example], limit: int) -> list[Example]:
     """Join neighbors in the list into batches of at most `limit` atoms; a larger frame stands alone."""
     groups: list[list[Example]] = []
     n_atoms = limit

@@ -14,7 +14,7 @@ from panna_plus.errors import NumericalError
 from panna_plus.potential import Potential
 from panna_plus.training.average import WeightAverage
 from panna_plus.training.config import TrainingConfig
-from panna_plus.training.examples import Example, batches_by_atoms
+from panna_plus.training.examples import Example, atoms_per_batch, batches_by_atoms
 from panna_plus.training.loss import errors_of, mean_squares, weighted_sum
 from panna_plus.training.metrics import FACTORS, QUANTITIES, ErrorSums
 from panna_plus.training.schedule import is_late, late_weights, learning_rate, loss_weights
@@ -96,7 +96,7 @@ class Trainer:
     ):
         self.potential = potential
         self.train = train
-        self.validation = batches_by_atoms(validation)
+        self.validation = batches_by_atoms(validation, atoms_per_batch(potential.reference_energies.device))
         self.names = names
         self.config = config
         self.seed = seed

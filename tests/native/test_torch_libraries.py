@@ -8,7 +8,14 @@ import pytest
 from panna_plus.commands.main import main
 from panna_plus.errors import PannaPlusError
 from panna_plus.native import torch_libraries
-from panna_plus.native.building import TORCH_LIBRARIES, record_of, torch_build_key, torch_folder, torch_version
+from panna_plus.native.building import (
+    TORCH_LIBRARIES,
+    record_of,
+    source_hash,
+    torch_build_key,
+    torch_folder,
+    torch_version,
+)
 
 
 @pytest.fixture
@@ -41,6 +48,16 @@ def test_this_installation_has_the_libraries_of_its_torch(name):
     found = torch_libraries.built_library(name)
     assert found is not None and found.exists()
     assert torch_version(torch_folder()) in record_of(found).read_text()
+
+
+def test_sources_count_wherever_the_checkout_lies(tmp_path):
+    hashes = []
+    for name, text in (("here", "a"), ("tests", "a"), ("tests", "b")):
+        source = tmp_path / name / "csrc/torch/ops.cpp"
+        source.parent.mkdir(parents=True, exist_ok=True)
+        source.write_text(text)
+        hashes.append(source_hash(tmp_path / name / "csrc"))
+    assert hashes[0] == hashes[1] != hashes[2]
 
 
 def test_the_first_use_builds_in_the_cache_and_the_second_finds_it(elsewhere, builds):

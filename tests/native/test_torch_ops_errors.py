@@ -141,6 +141,13 @@ def test_bad_v_is_named(ops, v, message):
         ops.descriptor_tangent(v, *replaced())
 
 
+@pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a CUDA device")
+def test_missing_cuda_devices_are_explained(ops):
+    n_devices, reason = ops.cuda_devices()
+    assert n_devices == 0
+    assert "no CUDA device can be used" in reason or "built without CUDA" in reason
+
+
 def test_errors_come_out_of_threads(ops):
     functions, lists = descriptor("mbp", 1), random_lists([4] * 400)
     lists.displacements[1503] = 0.0

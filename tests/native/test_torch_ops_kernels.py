@@ -35,6 +35,7 @@ def library() -> ctypes.CDLL:
     library.panna_plus_last_error.restype = ctypes.c_char_p
     library.panna_plus_descriptor_n_features.restype = ctypes.c_int64
     library.panna_plus_descriptor_close.restype = None
+    library.panna_plus_device_descriptor_memory.restype = ctypes.c_int64
     return library
 
 
@@ -160,3 +161,24 @@ def test_null_pointers_are_refused(library):
     assert library.panna_plus_descriptor_forward(None, None, *whole, None) == 1
     assert library.panna_plus_descriptor_n_features(None) == 0
     library.panna_plus_descriptor_close(None)
+
+
+def test_devices_refuse_null_pointers_and_say_why_they_are_not_there(library):
+    for name in ("forward", "backward", "tangent"):
+        compute = getattr(library, f"panna_plus_device_descriptor_{name}")
+        with pytest.raises(ValueError, match=f"panna_plus_device_descriptor_{name}: .* must not be NULL"):
+            checked(library, compute(*[None] * (4 if name == "forward" else 5)))
+    with pytest.raises(ValueError, match="descriptor must not be NULL"):
+        checked(library, library.panna_plus_device_descriptor_explain(None, ctypes.c_uint64(0)))
+    assert library.panna_plus_device_descriptor_memory(None, ctypes.c_int64(1), ctypes.c_int64(1)) == 0
+    library.panna_plus_device_descriptor_close(None)
+    arrays = named_arrays(descriptor("mbp", 1))
+    table = (Array * len(arrays))(*(Array(n.encode(), a.size, a.ctypes.data) for n, a in arrays.items()))
+    handle = ctypes.c_void_p()
+    given = b"mbp", 1, table, len(arrays), DOUBLE
+    with pytest.raises(ValueError, match=r"CUDA device 99 does not exist|no CUDA device can be used|built without"):
+        checked(library, library.panna_plus_device_descriptor_open(*given, 99, ctypes.byref(handle)))
+    with pytest.raises(ValueError, match="panna_plus_device_descriptor_open: descriptor must not be NULL"):
+        checked(library, library.panna_plus_device_descriptor_open(*given, 0, None))
+    with pytest.raises(ValueError, match="panna_plus_device_descriptor_open: precision must be"):
+        checked(library, library.panna_plus_device_descriptor_open(*given[:4], 5, 0, ctypes.byref(handle)))

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from panna_plus.errors import ConfigError, PannaPlusError
-from panna_plus.families.panna import model
+from panna_plus.families.panna import model, operators
 from panna_plus.families.panna.operators import DescribedGraph
 from panna_plus.potential import Potential
 from panna_plus.training.backend import select_backend
@@ -108,5 +108,19 @@ def test_what_is_asked_for_by_name_is_not_replaced(data, monkeypatch):
 
 def test_operators_refuse_a_potential_on_another_device(data):
     run, _ = prepared_run(data, backend="torch")
-    with pytest.raises(PannaPlusError, match="the potential is on meta"):
+    with pytest.raises(PannaPlusError, match="run on the CPU and cuda, the potential is on meta"):
         run.potential.to("meta").use_backend("native")
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a CUDA device")
+def test_without_the_cuda_part_or_its_device_a_gpu_gets_the_reference_and_one_line_says_why(data, monkeypatch):
+    """The potential is where a GPU would have it; the reason is the engine's."""
+    monkeypatch.setattr(operators, "DEVICE_TYPES", ["meta"])
+    run, _ = prepared_run(data, backend="torch")
+    said: list[str] = []
+    select_backend(run.potential.to("meta"), "auto", said.append)
+    assert run.potential.backend == "torch" and len(said) == 1
+    assert "PyTorch reference, which is slower" in said[0]
+    assert "no CUDA device can be used" in said[0] or "built without CUDA" in said[0]
+    with pytest.raises(PannaPlusError, match="choose the device cpu"):
+        select_backend(run.potential, "native")

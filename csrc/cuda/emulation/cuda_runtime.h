@@ -32,6 +32,9 @@ struct Place {
 
 const Place &place();
 
+/// Counts what is queued on a stream; see panna_plus_cuda_emulated_calls in emulation.cpp.
+void count_on(const void *stream);
+
 /// Runs body(argument) once per thread of every block.
 void run_grid(dim3 grid, dim3 block, std::size_t shared_bytes, void (*body)(void *), void *argument);
 

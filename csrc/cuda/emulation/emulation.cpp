@@ -6,7 +6,9 @@
 
 #include <cstdio>
 #include <cstdlib>
+#include <map>
 #include <memory>
+#include <mutex>
 #include <sstream>
 #include <vector>
 
@@ -110,6 +112,16 @@ struct Scheduler {
 };
 
 thread_local Scheduler scheduler;
+
+struct Calls {
+  std::mutex mutex;
+  std::map<const void *, std::uint64_t> of_stream;
+};
+
+Calls &calls() {
+  static Calls all;
+  return all;
+}
 
 void enter() {
   Fiber &me = *scheduler.current;
@@ -219,6 +231,11 @@ void prepare_block(dim3 index, dim3 grid, dim3 block, unsigned char *shared) {
 
 }  // namespace
 
+void count_on(const void *stream) {
+  const std::lock_guard<std::mutex> lock(calls().mutex);
+  ++calls().of_stream[stream];
+}
+
 const Place &place() { return scheduler.current->place; }
 
 int lane() { return int(scheduler.current->place.thread.x) % warp_size; }
@@ -254,6 +271,12 @@ void run_grid(dim3 grid, dim3 block, std::size_t shared_bytes, void (*body)(void
 }
 
 }  // namespace panna_plus::emulation
+
+/// How many kernels, copies and fills were queued on a stream so far, for tests that load the emulated library.
+extern "C" std::uint64_t panna_plus_cuda_emulated_calls(const void *stream) {
+  const std::lock_guard<std::mutex> lock(panna_plus::emulation::calls().mutex);
+  return panna_plus::emulation::calls().of_stream[stream];
+}
 
 namespace {
 
@@ -323,11 +346,13 @@ cudaError_t cudaFree(void *pointer) {
 }
 cudaError_t cudaMallocHost(void **pointer, std::size_t size) { return allocated(pointer, size); }
 cudaError_t cudaFreeHost(void *pointer) { return cudaFree(pointer); }
-cudaError_t cudaMemcpyAsync(void *to, const void *from, std::size_t size, cudaMemcpyKind, cudaStream_t) {
+cudaError_t cudaMemcpyAsync(void *to, const void *from, std::size_t size, cudaMemcpyKind, cudaStream_t stream) {
+  panna_plus::emulation::count_on(stream);
   if (size) std::memcpy(to, from, size);
   return cudaSuccess;
 }
-cudaError_t cudaMemsetAsync(void *pointer, int value, std::size_t size, cudaStream_t) {
+cudaError_t cudaMemsetAsync(void *pointer, int value, std::size_t size, cudaStream_t stream) {
+  panna_plus::emulation::count_on(stream);
   if (size) std::memset(pointer, value, size);
   return cudaSuccess;
 }

@@ -7,11 +7,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from panna_plus.errors import PannaPlusError, require
 from panna_plus.families.panna.config import PannaConfig
 from panna_plus.families.panna.descriptors import DESCRIPTORS, Descriptor, descriptor_from_config
 from panna_plus.families.panna.jacobian import DescriptorInputs, descriptor_inputs
-from panna_plus.families.panna.operators import DescribedGraph, described, pair_gradient
+from panna_plus.families.panna.operators import DescribedGraph, described, pair_gradient, require_operators
 from panna_plus.graph import AtomicGraph, FrameStates, sum_by_index
 from panna_plus.layers.perceptron import DenseLayer, random_perceptron
 from panna_plus.native.torch_libraries import load_ops
@@ -88,13 +87,8 @@ class PannaPotential(Potential):
 
     def use_backend(self, name: str, say: Callable[[str], None] = lambda _: None) -> None:
         if name == "native":
-            device = self.reference_energies.device
-            require(
-                device.type == "cpu",
-                PannaPlusError,
-                f"the native operators run on the CPU, the potential is on {device}: use backend torch, or device cpu",
-            )
             load_ops(say)
+            require_operators(self.reference_energies.device)
         super().use_backend(name, say)
 
     def prepare(self, graph: AtomicGraph) -> DescriptorInputs | DescribedGraph:
@@ -124,8 +118,13 @@ class PannaPotential(Potential):
         """Assemble a prediction from dE/dG, (n_atoms, F)."""
         if isinstance(inputs, DescriptorInputs):
             return from_jacobian(inputs, atomic_energies, gradient.to(inputs.jacobian.dtype))
-        pairs = pair_gradient(self.descriptor, inputs, gradient)
+        pairs = pair_gradient(self.descriptor, inputs, gradient, self.jacobian_precision())
         return from_pair_gradients(inputs.graph, atomic_energies, pairs)
+
+    def jacobian_precision(self) -> str:
+        """Return the arithmetic of the native operators' forces: on a GPU that of the weights, else 'double'."""
+        weight = next(self.networks.parameters())
+        return "mixed" if weight.device.type != "cpu" and weight.dtype == torch.float32 else "double"
 
     def initialize(self, inputs: Sequence[Any]) -> None:
         """Standardise each element's features by their mean and deviation over the training atoms."""

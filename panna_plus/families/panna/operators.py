@@ -7,12 +7,40 @@ g = dE/dG to the gradient of every pair, and, for the gradient of the loss, its 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor
 
+from panna_plus.errors import PannaPlusError, require
 from panna_plus.families.panna.descriptors import Descriptor
 from panna_plus.graph import AtomicGraph, moved_to, offsets
+
+# Devices of torch, beside the CPU, that the operators serve.
+DEVICE_TYPES = ["cuda"]
+# Parameters of descriptors that live on a device: to fetch them in every step would make the host wait for the device.
+HOST_PARAMETERS: WeakKeyDictionary[Descriptor, list[Tensor]] = WeakKeyDictionary()
+
+
+def require_operators(device: torch.device) -> None:
+    """Make sure that the operators, which must be loaded, run on a device.
+
+    Raises
+    ------
+    PannaPlusError
+        If they do not; the message says why.
+    """
+    if device.type == "cpu":
+        return
+    names = f"the CPU and {' and '.join(DEVICE_TYPES)}"
+    require(
+        device.type in DEVICE_TYPES,
+        PannaPlusError,
+        f"the native operators run on {names}, the potential is on {device}: use backend torch, or device cpu",
+    )
+    n_devices, reason = torch.ops.panna_plus.cuda_devices()
+    found = reason or f"the engine sees {n_devices} CUDA devices, the potential is on {device}"
+    require((device.index or 0) < n_devices, PannaPlusError, found)
 
 
 @dataclass(frozen=True)
@@ -79,13 +107,27 @@ def described(descriptor: Descriptor, graph: AtomicGraph) -> DescribedGraph:
     return DescribedGraph(graph, values, row_start, neighbor_species)
 
 
-def pair_gradient(descriptor: Descriptor, inputs: DescribedGraph, gradient: Tensor) -> Tensor:
-    """Return dE/d(displacement) of every pair, (n_pairs, 3), from g = dE/dG, (n_atoms, F); linear in g."""
-    return torch.ops.panna_plus.descriptor_backward(
-        gradient, inputs.graph.displacements, inputs.row_start, inputs.neighbor_species, *definition(descriptor)
-    )
+def pair_gradient(
+    descriptor: Descriptor, inputs: DescribedGraph, gradient: Tensor, precision: str = "double"
+) -> Tensor:
+    """Return dE/d(displacement) of every pair, (n_pairs, 3), from g = dE/dG, (n_atoms, F); linear in g.
+
+    `precision` is that of the arithmetic: 'double', or 'mixed' for float32.
+    """
+    pairs = inputs.graph.displacements, inputs.row_start, inputs.neighbor_species
+    return torch.ops.panna_plus.descriptor_backward(gradient, *pairs, *definition(descriptor, precision))
 
 
-def definition(descriptor: Descriptor) -> tuple[Any, ...]:
+def definition(descriptor: Descriptor, precision: str = "double") -> tuple[Any, ...]:
     """Return the arguments that describe a descriptor to the operators."""
-    return list(descriptor.parameter_arrays().values()), descriptor.kind, descriptor.n_elements, "double"
+    return host_parameters(descriptor), descriptor.kind, descriptor.n_elements, precision
+
+
+def host_parameters(descriptor: Descriptor) -> list[Tensor]:
+    """Return the parameters on the CPU; they never change."""
+    parameters = list(descriptor.parameter_arrays().values())
+    if parameters[0].device.type == "cpu":
+        return parameters
+    if descriptor not in HOST_PARAMETERS:
+        HOST_PARAMETERS[descriptor] = [p.cpu() for p in parameters]
+    return HOST_PARAMETERS[descriptor]

@@ -1,0 +1,50 @@
+"""The engine on a CUDA device gives what it gives on the CPU, for every test model."""
+
+import numpy as np
+import pytest
+from ase import Atoms
+
+from panna_plus.native import Engine
+from panna_plus.neighbors import vesin_pairs
+from tests.gpu import devices
+from tests.gpu.pairs import listed_pairs
+from tests.native.conftest import DESCRIPTORS
+from tests.native.model_files import random_model, write_model
+from tests.native.systems import ELEMENTS, disordered_crystal, evaluate, rms
+
+pytestmark = pytest.mark.gpu
+
+
+@pytest.fixture(scope="module")
+def structures() -> list[Atoms]:
+    crystal = disordered_crystal(n=12)
+    cluster = crystal.copy()
+    cluster.pbc = False
+    return [crystal, cluster, Atoms("Si"), Atoms("SiO", [[0, 0, 0], [0, 1.2, 1.3]])]
+
+
+@pytest.mark.parametrize("precision", ["double", "mixed"])
+@pytest.mark.parametrize("name", DESCRIPTORS)
+def test_every_model_gives_what_it_gives_on_the_cpu(device, structures, tmp_path, name, precision):
+    path = write_model(tmp_path / "model.pt", *random_model(ELEMENTS, DESCRIPTORS[name]))
+    on_device, on_cpu = Engine(path, precision, device="cuda"), Engine(path, "double")
+    assert on_device.device == "cuda:0"
+    assert rms(evaluate(on_cpu, structures[0]).forces) > 0.1
+    for atoms in structures:
+        expected, found = evaluate(on_cpu, atoms, skin=0.3), evaluate(on_device, atoms, skin=0.3)
+        scale = max(1.0, float(np.abs(expected.forces).max()))
+        tolerance = scale * devices.TOLERANCE[precision]
+        assert np.abs(found.forces - expected.forces).max() < tolerance
+        assert np.abs(found.energies - expected.energies).max() < tolerance
+        assert np.abs(found.strain_gradient - expected.strain_gradient).max() < len(atoms) * tolerance
+
+
+def test_pairs_by_hand_are_those_of_vesin(structures):
+    pytest.importorskip("vesin")
+    for atoms in structures[:2]:
+        box = atoms.cell.array if atoms.pbc.all() else np.eye(3)
+        tables = []
+        for find in (vesin_pairs, listed_pairs):
+            i, j, shifts = find(atoms.positions, box, atoms.pbc, 4.6)
+            tables.append(sorted(np.column_stack([i, j, shifts]).tolist()))
+        assert len(tables[0]) > 20 and tables[0] == tables[1]
