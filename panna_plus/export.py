@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 import panna_plus
+from panna_plus.engine_errors import engine_errors
 from panna_plus.errors import ModelFileError, require
 from panna_plus.families import load_potential
 from panna_plus.graph import AtomicGraph
@@ -23,6 +24,7 @@ from panna_plus.potential import Potential
 
 N_CALLS = 10
 RELATIVE_TOLERANCE = 1e-10
+LARGEST_FORCE_ERROR = 1e-4  # eV/Å
 CITATION = {
     "panna": [
         "Lot, Pellegrini, Shaidu and Kucukbenli, PANNA: Properties from Artificial Neural Network Architectures, "
@@ -59,7 +61,7 @@ def export_model(
     Raises
     ------
     ModelFileError
-        If the file's own numbers differ from the potential's.
+        If the file's own numbers, or those of the native engine, differ from the potential's.
     """
     require(len(graphs) > 0, ModelFileError, "export needs at least one frame to check the file on")
     path = Path(path)
@@ -68,12 +70,15 @@ def export_model(
     card = card_of(potential)
     provenance = card["provenance"] | (extras or {}).get("provenance", {})
     card |= (extras or {}) | {"provenance": provenance}
-    content = archive_bytes(scripted_bytes(reference), card, potential.arrays())
+    script, arrays = scripted_bytes(reference), potential.arrays() | reference.derived_arrays()
     candidate = path.with_name(f".{path.name}.candidate")
-    write_atomically(candidate, content)
+    write_atomically(candidate, archive_bytes(script, card, arrays))
     try:
-        check_file(candidate, reference, graphs)
-        candidate.replace(path)
+        expected = [flat(reference, g) for g in graphs]
+        check_file(candidate, graphs, expected)
+        card["engine_errors"] = engine_errors(candidate, graphs, expected)
+        require_near_engine(card["engine_errors"])
+        write_atomically(path, archive_bytes(script, card, arrays))
     finally:
         candidate.unlink(missing_ok=True)
     return card
@@ -97,6 +102,7 @@ def card_of(potential: Potential) -> dict[str, Any]:
         "cutoff": potential.cutoff,
         "reach": potential.reach,
         "n_exchanges": potential.n_exchanges,
+        "state_ranges": potential.state_ranges,
         "units": {"length": "angstrom", "energy": "eV"},
         "dtype": "float32" if dtypes == {torch.float32} else "float64",
         "n_parameters": potential.n_parameters,
@@ -133,16 +139,27 @@ def load_script(path: str | Path) -> torch.jit.ScriptModule:
         return torch.jit.load(str(path), map_location="cpu")
 
 
-def check_file(path: Path, reference: Potential, graphs: Sequence[AtomicGraph]) -> None:
+def check_file(path: Path, graphs: Sequence[AtomicGraph], expected: Sequence[tuple[Tensor, Tensor]]) -> None:
     """Compare both parts of a written file with the float64 potential, through the calls in which a JIT specialises."""
     rebuilt, _ = load_potential(path)
     script = load_script(path)
-    expected = [flat(reference, g) for g in graphs]
     for call in range(max(N_CALLS, len(graphs))):
         graph, wanted = graphs[call % len(graphs)], expected[call % len(graphs)]
         for part, module in (("card and weights", rebuilt), ("TorchScript part", script)):
             for name, found, target in zip(("energies", "gradients"), flat(module, graph), wanted, strict=True):
                 compare(found, target, f"the {part} of the exported file, call {call + 1}, {name}")
+
+
+def require_near_engine(errors: dict[str, dict[str, float]]) -> None:
+    """Refuse a file from which the native engine computes something else in double precision."""
+    error = errors.get("double", {"forces": 0.0})["forces"]
+    require(
+        error <= LARGEST_FORCE_ERROR,
+        ModelFileError,
+        f"the native engine is {error:.1e} eV/Å from the trained model in double precision, at most "
+        f"{LARGEST_FORCE_ERROR:.0e} is allowed: its tables do not resolve this model, whose weights are hardly those "
+        "of a training; nothing was written",
+    )
 
 
 def flat(module: torch.nn.Module, graph: AtomicGraph) -> tuple[Tensor, Tensor]:

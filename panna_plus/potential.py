@@ -75,8 +75,10 @@ class Potential(torch.nn.Module):
         Distance over which an atomic energy depends on its surroundings.
     n_exchanges : int
         How often what was computed for atoms must be known of their neighbors before the energy follows.
+    state_ranges : mapping of str to (float, float)
+        Entries of `atoms.info` that the energy depends on, with the smallest and largest value of the training.
     info_keys : sequence of str
-        Entries of `atoms.info` that the energy depends on.
+        The keys of `state_ranges`.
     detail_names : sequence of str
         Names of the details of a prediction.
     reference_energies : (n_elements,) float64, eV
@@ -85,7 +87,7 @@ class Potential(torch.nn.Module):
         Shortest distance of each pair of elements in the training data; 0 where it never occurred.
     """
 
-    __jit_unused_properties__: ClassVar = ["n_parameters", "info_keys", "detail_names"]
+    __jit_unused_properties__: ClassVar = ["n_parameters", "info_keys", "state_ranges", "detail_names"]
     # What may evaluate `predict`, the fastest first.
     backends: ClassVar[tuple[str, ...]] = ("torch",)
     family: str
@@ -107,8 +109,12 @@ class Potential(torch.nn.Module):
         return sum(p.numel() for p in self.parameters())
 
     @property
+    def state_ranges(self) -> dict[str, tuple[float, float]]:
+        return {}
+
+    @property
     def info_keys(self) -> Sequence[str]:
-        return ()
+        return tuple(self.state_ranges)
 
     @property
     def detail_names(self) -> Sequence[str]:
@@ -237,11 +243,18 @@ class Potential(torch.nn.Module):
         """Set what depends on the statistics of the training inputs; the base class has nothing to set."""
 
     def arrays(self) -> dict[str, np.ndarray]:
-        """Return everything that a model file stores, named by meaning."""
+        """Return everything that a potential is made of, named by meaning."""
         return {
             "reference_energies": self.reference_energies.cpu().numpy(),
             "shortest_distances": self.shortest_distances.cpu().numpy(),
         }
+
+    def derived_arrays(self) -> dict[str, np.ndarray]:
+        """Return what a model file stores beside `arrays`: what the native engine would have to compute from them.
+
+        Call it on a frozen potential in float64.
+        """
+        return {}
 
     def family_parameters(self) -> dict[str, Any]:
         """Return the part of the card that tells a reader how to use the arrays."""

@@ -10,6 +10,7 @@ import torch
 pytest.register_assert_rewrite(
     "tests.geometries",
     "tests.small_model",
+    "tests.small_so3krates",
     "tests.potential_contract",
     "tests.potential_contract_physics",
     "tests.potential_contract_use",
@@ -18,6 +19,20 @@ pytest.register_assert_rewrite(
 torch.set_num_threads(1)
 
 DATA = Path(os.environ.get("PANNA_PLUS_DATA", Path(__file__).parents[2] / "shared" / "data"))
+
+
+@pytest.fixture(scope="session")
+def so3krates_path(tmp_path_factory):
+    """Return a function that exports a small so3krates model of `tests.small_so3krates` (once) and returns its path."""
+    from tests.small_so3krates import exported_so3krates
+
+    folder = tmp_path_factory.mktemp("so3krates_models")
+
+    def write(variant="all terms"):
+        path = folder / f"{variant.replace(' ', '_')}.pt"
+        return path if path.exists() else exported_so3krates(path, variant)
+
+    return write
 
 
 @pytest.fixture(scope="session")

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from panna_plus import export
+from panna_plus import engine_errors, export
 from panna_plus.errors import ConfigError, ModelFileError
 from panna_plus.export import export_model, in_float64, load_script
 from panna_plus.families import FAMILIES, build_potential, load_potential, potential_from_model
@@ -95,6 +95,34 @@ def test_same_potential_gives_the_same_weights(exported, potential, graphs, tmp_
     export_model(potential, tmp_path / "again.pt", graphs)
     first, second = (read_model(p).card for p in (exported[0], tmp_path / "again.pt"))
     assert first["weights_sha256"] == second["weights_sha256"]
+
+
+def test_card_says_how_far_the_engine_is(exported, potential, graphs, tmp_path, monkeypatch):
+    errors = exported[1]["engine_errors"]
+    assert set(errors) == {"double", "mixed"}
+    assert errors["double"]["forces"] < 1e-10 < errors["mixed"]["forces"] < 1e-4
+    assert errors["double"]["energy"] < 1e-10 < errors["mixed"]["energy"] < 1e-5
+    monkeypatch.setattr(engine_errors, "is_built", lambda: False)
+    assert export_model(potential, tmp_path / "model.pt", graphs)["engine_errors"] == {}
+
+
+def test_file_that_the_engine_computes_otherwise_is_refused_and_nothing_is_written(
+    potential, graphs, tmp_path, monkeypatch
+):
+    path = tmp_path / "model.pt"
+    path.write_bytes(b"old")
+    evaluated = engine_errors.evaluated
+
+    def shifted(engine, graph):
+        energy, forces = evaluated(engine, graph)
+        return energy, forces + 2e-4
+
+    monkeypatch.setattr(engine_errors, "evaluated", shifted)
+    with pytest.raises(
+        ModelFileError, match=r"the native engine is 2.0e-04 eV/Å from the trained model .* nothing was"
+    ):
+        export_model(potential, path, graphs)
+    assert path.read_bytes() == b"old" and list(tmp_path.iterdir()) == [path]
 
 
 class Forgetful(Potential):

@@ -166,6 +166,9 @@ void PannaCuda<T>::refuse(const Neighborhood &atoms, const NeighborList &list, E
 
 std::unique_ptr<Potential> build_panna_cuda(const ModelFile &file, Precision precision, const std::string &kernels,
                                             int device) {
+  require(!has_repulsion(file), "model file '" + file.path() +
+                                    "' has a repulsion beside its perceptrons, which the CUDA kernels do not evaluate: "
+                                    "use device cpu, or backend torch");
   const cuda::ForceSum force_sum = cuda::force_sum_named(kernels);
   cuda::require_device(device);
   const cuda::CurrentDevice current(device);

@@ -192,6 +192,8 @@ int PannaParameters::angular_offset(int species_a, int species_b) const {
   return n_elements * n_radial() + pair * n_angular();
 }
 
+bool has_repulsion(const ModelFile &file) { return file.card({"family_parameters"}).find("terms") != nullptr; }
+
 PannaParameters read_panna_parameters(const ModelFile &file) {
   if (file.n_exchanges() != 0)
     file.fail("card key 'n_exchanges'", "0 (the family is local)", std::to_string(file.n_exchanges()));

@@ -59,7 +59,10 @@ struct PannaParameters {
   int angular_offset(int species_a, int species_b) const;
 };
 
-/// Reads and checks the parameters of a file of the family.
+/// Whether a file of the family has energy terms beside its perceptrons: the repulsion of nuclei.
+bool has_repulsion(const ModelFile &file);
+
+/// Reads and checks the parameters of a file of the family; those of a repulsion are in EnergyTermsParameters.
 PannaParameters read_panna_parameters(const ModelFile &file);
 
 /// The same for the arrays of a descriptor alone, named as in files; networks and energies stay empty.

@@ -2,6 +2,7 @@
 // Checks of types and units belong to panna_plus/native/engine.py; here is what could read out of bounds.
 #include <pybind11/numpy.h>
 #include <pybind11/pybind11.h>
+#include <pybind11/stl.h>
 
 #include <algorithm>
 #include <atomic>
@@ -121,9 +122,36 @@ py::dict summary(const PannaPlusResults &results, std::int64_t closest_center, s
   return out;
 }
 
+/// The details that somebody asked for.
+class Details {
+ public:
+  Details(std::vector<std::string> names, py::ssize_t n_rows) : names_(std::move(names)) {
+    values_.assign(names_.size(), std::vector<double>(std::size_t(n_rows), 0.0));
+    for (std::size_t d = 0; d < names_.size(); ++d) asked_.push_back({names_[d].c_str(), values_[d].data()});
+  }
+
+  void add_to(PannaPlusResults &results) const {
+    results.details = asked_.data();
+    results.n_details = std::int32_t(asked_.size());
+  }
+
+  /// Those of the first `n` rows.
+  py::dict arrays(py::ssize_t n) const {
+    py::dict out;
+    for (std::size_t d = 0; d < names_.size(); ++d) out[names_[d].c_str()] = Array<double>(n, values_[d].data());
+    return out;
+  }
+
+ private:
+  std::vector<std::string> names_;
+  std::vector<std::vector<double>> values_;
+  std::vector<PannaPlusDetail> asked_;
+};
+
 class Model {
  public:
-  Model(const std::string &path, int precision, const std::string &kernels, const std::string &device) {
+  Model(const std::string &path, int precision, const std::string &kernels, const std::string &device,
+        double long_range_cutoff, double dispersion_damping) {
     PannaPlusModel *opened = nullptr;
     std::string reason;
     {
@@ -132,18 +160,21 @@ class Model {
       options.precision = PannaPlusPrecision(precision);
       options.kernels = kernels.c_str();
       options.device = device.c_str();
+      options.long_range_cutoff = long_range_cutoff;
+      options.dispersion_damping = dispersion_damping;
       if (panna_plus_open(path.c_str(), &options, &opened) != 0) reason = panna_plus_last_error();
     }
     if (!reason.empty()) raise("ModelFileError", reason);
     model_ = SharedModel(opened, CloseModel());
+    has_messages_ = described(model_).message_cutoff > 0.0;
   }
 
   py::dict describe() const {
-    PannaPlusDescription about{};
     const SharedModel model = open();
-    if (panna_plus_describe(model.get(), &about) != 0) raise("ModelFileError", panna_plus_last_error());
-    py::list elements;
+    const PannaPlusDescription about = described(model);
+    py::list elements, details;
     for (int e = 0; e < about.n_elements; ++e) elements.append(about.elements[e]);
+    for (int d = 0; d < about.n_details; ++d) details.append(about.details[d]);
     py::dict out;
     out["family"] = about.family;
     out["elements"] = elements;
@@ -152,6 +183,12 @@ class Model {
     out["weights_sha256"] = about.weights_sha256;
     out["kernels"] = about.kernels;
     out["device"] = about.device;
+    out["message_cutoff"] = about.message_cutoff;
+    out["reach"] = about.reach;
+    out["n_exchanges"] = about.n_exchanges;
+    out["uses_charge"] = about.uses_charge != 0;
+    out["uses_spin"] = about.uses_spin != 0;
+    out["details"] = details;
     return out;
   }
 
@@ -161,11 +198,13 @@ class Model {
   void close() { model_.reset(); }
 
   py::dict compute(const Lists &lists, const Array<double> &positions, const Array<std::int32_t> &species,
-                   int n_threads, bool atomic_virials) const {
+                   const Array<std::int32_t> &owners, int n_threads, bool atomic_virials,
+                   const std::vector<std::string> &details, double total_charge, double unpaired_electrons) const {
     const SharedModel model = open();
     const py::ssize_t n = lists.n_rows();
     expect_shape(positions, "positions", n, 3);
     expect_shape(species, "species", n, 1);
+    expect_shape(owners, "owners", n, 1);
     PannaPlusResults results{};
     Array<double> energies = zeros({n}), forces = zeros({n, 3});
     Array<double> virials = zeros({atomic_virials ? n : 0, 6}), centroid = zeros({atomic_virials ? n : 0, 9});
@@ -173,19 +212,26 @@ class Model {
     results.forces = forces.mutable_data();
     results.atomic_virials = atomic_virials ? virials.mutable_data() : nullptr;
     results.centroid_virials = atomic_virials ? centroid.mutable_data() : nullptr;
-    run(model, lists.view(positions.data(), species.data(), n_threads, false), results);
+    const Details asked(details, n);
+    asked.add_to(results);
+    PannaPlusNeighborhood atoms = lists.view(positions.data(), species.data(), n_threads, false);
+    complete(atoms, owners.data(), total_charge, unpaired_electrons);
+    run(model, atoms, results);
     py::dict out = summary(results, results.closest_center, results.closest_neighbor);
     out["atomic_energies"] = energies;
     out["forces"] = forces;
     out["atomic_virials"] = atomic_virials ? py::object(virials) : py::object(py::none());
     out["centroid_virials"] = atomic_virials ? py::object(centroid) : py::object(py::none());
+    out["details"] = asked.arrays(n);
     return out;
   }
 
   /// Rows are images of atoms: row k lies at positions[owners[k]] + offsets[k]. The atoms themselves are the first
   /// rows. Forces on images are added to their owners. The species must be those of every other call with these lists.
   py::dict compute_images(const Lists &lists, const Array<double> &positions, const Array<std::int32_t> &species,
-                          const Array<std::int64_t> &owners, const Array<double> &offsets, int n_threads) const {
+                          const Array<std::int32_t> &owners, const Array<double> &offsets, int n_threads,
+                          const std::vector<std::string> &details, double total_charge,
+                          double unpaired_electrons) const {
     const SharedModel model = open();
     const py::ssize_t n_rows = lists.n_rows(), n_atoms = positions.shape(0);
     expect_shape(positions, "positions", n_atoms, 3);
@@ -194,7 +240,7 @@ class Model {
     expect_shape(offsets, "offsets", n_rows, 3);
     expect(n_rows >= n_atoms, "every atom needs a row: " + std::to_string(n_atoms) + " atoms, " +
                                   std::to_string(n_rows) + " rows");
-    const std::int64_t *owner = owners.data();
+    const std::int32_t *owner = owners.data();
     std::vector<double> row_positions(std::size_t(3 * n_rows)), row_forces(std::size_t(3 * n_rows), 0.0);
     std::vector<double> row_energies(std::size_t(n_rows), 0.0);
     std::vector<std::int32_t> row_species(std::size_t(n_rows), 0);
@@ -208,19 +254,24 @@ class Model {
     PannaPlusResults results{};
     results.atomic_energies = row_energies.data();
     results.forces = row_forces.data();
-    run(model, lists.view(row_positions.data(), row_species.data(), n_threads, true), results);
+    const Details asked(details, n_rows);
+    asked.add_to(results);
+    PannaPlusNeighborhood atoms = lists.view(row_positions.data(), row_species.data(), n_threads, true);
+    complete(atoms, owner, total_charge, unpaired_electrons);
+    run(model, atoms, results);
 
     Array<double> energies = zeros({n_atoms}), forces = zeros({n_atoms, 3});
     for (py::ssize_t row = 0; row < n_rows; ++row) {
       energies.mutable_data()[owner[row]] += row_energies[std::size_t(row)];
       for (int a = 0; a < 3; ++a) forces.mutable_data()[3 * owner[row] + a] += row_forces[std::size_t(3 * row + a)];
     }
-    const auto atom_of = [&](std::int64_t row) { return row < 0 ? row : owner[row]; };
+    const auto atom_of = [&](std::int64_t row) { return row < 0 ? row : std::int64_t(owner[row]); };
     py::dict out = summary(results, atom_of(results.closest_center), atom_of(results.closest_neighbor));
     out["atomic_energies"] = energies;
     out["forces"] = forces;
     out["atomic_virials"] = py::none();
     out["centroid_virials"] = py::none();
+    out["details"] = asked.arrays(n_atoms);
     return out;
   }
 
@@ -230,7 +281,21 @@ class Model {
     return model_;
   }
 
+  static PannaPlusDescription described(const SharedModel &model) {
+    PannaPlusDescription about{};
+    if (panna_plus_describe(model.get(), &about) != 0) raise("ModelFileError", panna_plus_last_error());
+    return about;
+  }
+
+  void complete(PannaPlusNeighborhood &atoms, const std::int32_t *owners, double total_charge,
+                double unpaired_electrons) const {
+    atoms.owners = has_messages_ ? owners : nullptr;
+    atoms.total_charge = total_charge;
+    atoms.unpaired_electrons = unpaired_electrons;
+  }
+
   SharedModel model_;
+  bool has_messages_ = false;
 };
 
 }  // namespace
@@ -245,13 +310,16 @@ PYBIND11_MODULE(_engine, module) {
            py::arg("starts"), py::arg("neighbors"))
       .def_property_readonly("n_rows", &Lists::n_rows);
   py::class_<Model>(module, "Model")
-      .def(py::init<const std::string &, int, const std::string &, const std::string &>(), py::arg("path"),
-           py::arg("precision"), py::arg("kernels"), py::arg("device"))
+      .def(py::init<const std::string &, int, const std::string &, const std::string &, double, double>(),
+           py::arg("path"), py::arg("precision"), py::arg("kernels"), py::arg("device"), py::arg("long_range_cutoff"),
+           py::arg("dispersion_damping"))
       .def("describe", &Model::describe)
       .def("close", &Model::close)
       .def_property_readonly("memory_usage", &Model::memory_usage)
       .def("compute", &Model::compute, py::arg("lists"), py::arg("positions"), py::arg("species"),
-           py::arg("n_threads"), py::arg("atomic_virials"))
+           py::arg("owners"), py::arg("n_threads"), py::arg("atomic_virials"), py::arg("details"),
+           py::arg("total_charge"), py::arg("unpaired_electrons"))
       .def("compute_images", &Model::compute_images, py::arg("lists"), py::arg("positions"), py::arg("species"),
-           py::arg("owners"), py::arg("offsets"), py::arg("n_threads"));
+           py::arg("owners"), py::arg("offsets"), py::arg("n_threads"), py::arg("details"), py::arg("total_charge"),
+           py::arg("unpaired_electrons"));
 }

@@ -18,6 +18,9 @@ class Exchange {
   virtual void from_images(double *values, int width) const = 0;
   /// values (n): their sums over all processes.
   virtual void sum(double *values, int n) const = 0;
+  /// (n_atoms) the row of the atom that each row is an image of, or is, where all of them are rows of this process;
+  /// else null.
+  virtual const std::int32_t *owners() const { return nullptr; }
 };
 
 /// All atoms in this process.
@@ -31,6 +34,7 @@ class OwnersExchange : public Exchange {
   void to_images(double *values, int width) const override;
   void from_images(double *values, int width) const override;
   void sum(double *, int) const override {}
+  const std::int32_t *owners() const override { return owners_; }
 
  private:
   std::int64_t n_atoms_;

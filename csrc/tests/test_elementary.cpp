@@ -1,5 +1,5 @@
 // Sweeps every elementary function of the packs over its range; the bounds are those that
-// cpu/simd/elementary.h states.
+// cpu/simd/elementary.h and cpu/simd/special.h state.
 
 #include <algorithm>
 #include <cmath>
@@ -8,6 +8,7 @@
 
 #include "check.h"
 #include "cpu/simd/elementary.h"
+#include "cpu/simd/special.h"
 
 namespace panna_plus::PANNA_ISA {
 namespace {
@@ -99,6 +100,28 @@ void sweep(const Bounds<T> &bound) {
 }
 
 template <class T>
+void sweep_special(const std::string &name, double erf, double root) {
+  using V = Pack<T>;
+  auto exact = [](long double x) { return std::erf(x); };
+  auto slope = [](long double x) { return 1.1283791670955125739L * std::exp(-x * x); };
+  for (const double end : {0.5, 7.0, 30.0}) {
+    expect(name + " erf",
+           largest_error<T>(
+               0, end, [](V x) { return error_function(x).value; }, absolute(exact)),
+           erf);
+    expect(name + " slope of erf",
+           largest_error<T>(
+               0, end, [](V x) { return error_function(x).slope; }, absolute(slope)),
+           erf);
+  }
+  expect(name + " seventh root",
+         largest_error<T>(
+             1e-6, 900, [](V x) { return seventh_root(x); },
+             relative([](long double x) { return std::pow(x, 1.0L / 7.0L); })),
+         root);
+}
+
+template <class T>
 void test_saturation(double range) {
   using V = Pack<T>;
   for (const double x : {-10.0 * range, -1e30, -range, -1.01 * range}) {
@@ -137,6 +160,8 @@ void test_powers_and_sums() {
 void run_tests() {
   sweep<float>({"float", 1.2e-7, 1.3e-7, 2e-7, 2.4e-7, 1e-7, 7e-8, 9e-8, 7e-8, 7e-7, 86.0});
   sweep<double>({"double", 2e-16, 2.4e-16, 3.6e-16, 4e-16, 2e-16, 1.3e-16, 1.6e-16, 1.2e-16, 1.5e-15, 700.0});
+  sweep_special<float>("float", 3e-7, 3e-7);
+  sweep_special<double>("double", 6e-16, 4e-16);
   test_saturation<float>(90.0);
   test_saturation<double>(720.0);
   test_powers_and_sums();

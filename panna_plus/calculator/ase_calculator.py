@@ -15,8 +15,7 @@ from panna_plus.calculator.backend import Backend
 from panna_plus.calculator.guard import Guard
 from panna_plus.calculator.pairs import BufferedPairs
 from panna_plus.errors import ConfigError, DataError, ModelFileError, require
-from panna_plus.model_file import read_model
-from panna_plus.native import EVALUATED_FAMILIES, is_built
+from panna_plus.native import is_built
 from panna_plus.neighbors import number_in_info, volume_of
 
 if TYPE_CHECKING:
@@ -39,7 +38,7 @@ class PannaPlusCalculator(Calculator):
         dynamics, 'float64' for relaxations, phonons and everything that takes differences.
     device : str
         'auto' (the CPU for the native engine; for PyTorch CUDA where there is a device, else the CPU), 'cpu', 'cuda'
-        or 'cuda:N'. CUDA means PyTorch.
+        or 'cuda:N'. CUDA means PyTorch unless `backend` is 'native'.
     skin : float, Å
         Pairs are listed this much beyond the cutoff and listed again when an atom has moved by half of it, or the
         cell, its periodicity or the atoms have changed. Results do not depend on it; 0 lists them every time.
@@ -49,7 +48,7 @@ class PannaPlusCalculator(Calculator):
     backend : {'auto', 'native', 'torch'}
         'native': the C++ engine, which does not import torch; 'torch': the PyTorch reference; 'auto': the engine for
         files on the CPU, PyTorch for potentials in memory and on CUDA, and, after a warning, where the engine was not
-        built. `calculator.backend.name` tells which one it is.
+        built or does not evaluate the file. `calculator.backend.name` tells which one it is.
     n_threads : int
         Threads of the native engine. PyTorch has settings of its own, which nothing here changes.
 
@@ -96,10 +95,8 @@ class PannaPlusCalculator(Calculator):
             "backend": backend,
             "n_threads": int(n_threads),
         }
-        is_file = isinstance(model, str | PathLike)
         self.model = fspath(model) if isinstance(model, str | PathLike) else f"{model.family} potential in memory"
-        name = chosen_backend(backend, str(device), fspath(model) if is_file else None)  # type: ignore[arg-type]
-        self.backend = opened(name, model, dtype, str(device), int(n_threads))
+        self.backend = opened(backend, model, dtype, str(device), int(n_threads))
         self.implemented_properties = [*type(self).implemented_properties, *self.backend.properties]
         self.details: dict[str, np.ndarray] = {}
         self._guard = Guard(bool(guard))
@@ -137,7 +134,9 @@ class PannaPlusCalculator(Calculator):
         changes = super().check_state(atoms, tol)
         if self.atoms is not None:
             changes += [
-                key for key in self.backend.info_keys if number_in_info(atoms, key) != number_in_info(self.atoms, key)
+                key
+                for key in self.backend.state_ranges
+                if number_in_info(atoms, key) != number_in_info(self.atoms, key)
             ]
         return changes
 
@@ -206,51 +205,51 @@ def check_options(dtype: str, device: str, skin: float, backend: str, n_threads:
     require(n_threads >= 1, ConfigError, f"n_threads must be 1 or more, found {n_threads}")
 
 
-def is_evaluated(path: str) -> bool:
-    """Tell whether the native engine knows the family of a model file, or will explain why it cannot be read."""
-    try:
-        return read_model(path).card["family"] in EVALUATED_FAMILIES
-    except (ModelFileError, OSError):
-        return True
-
-
-def chosen_backend(backend: str, device: str, path: str | None) -> str:
-    """Return 'native' or 'torch'.
-
-    Parameters
-    ----------
-    path : str, or None
-        Of the model file; None for a potential in memory.
+def opened(backend: str, model: "str | PathLike | Potential", dtype: str, device: str, n_threads: int) -> Backend:
+    """Return the backend that was asked for; torch is imported only where it is needed.
 
     Raises
     ------
     ConfigError
         If the native engine is asked for what it does not do.
     """
-    on_cpu = device in ("auto", "cpu")
-    if backend == "native":
-        require(
-            path is not None,
-            ConfigError,
-            "backend 'native' reads model files, found a potential in memory: export it first",
-        )
-    if backend != "auto":
-        return backend
-    if not on_cpu or path is None or not is_evaluated(path):
-        return "torch"
+    if isinstance(model, str | PathLike):
+        if backend == "native":
+            return native_backend(model, dtype, device, n_threads)
+        if backend == "auto" and device in ("auto", "cpu"):
+            return native_backend_if_possible(model, dtype, device, n_threads)
+    require(
+        backend != "native",
+        ConfigError,
+        "backend 'native' reads model files, found a potential in memory: export it first",
+    )
+    return torch_backend(model, dtype, device)
+
+
+def native_backend_if_possible(path: str | PathLike, dtype: str, device: str, n_threads: int) -> Backend:
+    """Return the native engine or, after a warning that says why not, PyTorch."""
     if not is_built():
-        warnings.warn("the native engine was not built; using the PyTorch reference, which is slower", stacklevel=3)
-        return "torch"
-    return "native"
+        warnings.warn("the native engine was not built; using the PyTorch reference, which is slower", stacklevel=4)
+        return torch_backend(path, dtype, device)
+    try:
+        return native_backend(path, dtype, device, n_threads)
+    except ModelFileError as error:
+        reason = error
+    # A file that nobody can read ends here.
+    backend = torch_backend(path, dtype, device)
+    warnings.warn(f"using the PyTorch reference, which is slower, since the engine says: {reason}", stacklevel=4)
+    return backend
 
 
-def opened(name: str, model: "str | PathLike | Potential", dtype: str, device: str, n_threads: int) -> Backend:
-    """Return the backend of this name; torch is imported only for the one that needs it."""
-    if name == "native":
-        from panna_plus.calculator.native_backend import NativeBackend
+def native_backend(path: str | PathLike, dtype: str, device: str, n_threads: int) -> Backend:
+    """Open a model file by the native engine."""
+    from panna_plus.calculator.native_backend import NativeBackend
 
-        on = "cpu" if device == "auto" else device
-        return NativeBackend(fspath(model), dtype, n_threads, on)  # type: ignore[arg-type]
+    return NativeBackend(path, dtype, n_threads, "cpu" if device == "auto" else device)
+
+
+def torch_backend(model: "str | PathLike | Potential", dtype: str, device: str) -> Backend:
+    """Open a model file, or copy a potential, in PyTorch."""
     from panna_plus.calculator.torch_backend import TorchBackend
 
     return TorchBackend(model, dtype, device)

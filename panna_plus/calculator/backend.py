@@ -1,7 +1,8 @@
 """What the calculator asks of the native engine and of PyTorch alike."""
 
+import warnings
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ from ase import Atoms
 from panna_plus.calculator.guard import Guard
 from panna_plus.calculator.pairs import BufferedPairs
 from panna_plus.errors import NumericalError, require
+from panna_plus.remarks import Ranges
 
 Results = dict[str, Any]
 
@@ -23,17 +25,32 @@ class Backend(ABC):
     elements : list of str
         Chemical symbols in species order.
     cutoff : float, Å
-    info_keys : tuple of str
-        Numbers in `atoms.info` that the results depend on.
-    properties : tuple of str
-        What it gives beyond energies, forces and stress, by ASE's names.
+    state_ranges : mapping of str to (float, float)
+        Numbers in `atoms.info` that the results depend on, with the smallest and largest value of the training.
+    detail_names : sequence of str
+        What it knows of atoms beside energies and forces.
     """
 
     name: str
     elements: list[str]
     cutoff: float
-    info_keys: tuple[str, ...] = ()
-    properties: tuple[str, ...] = ()
+    state_ranges: Ranges
+    detail_names: Sequence[str]
+
+    def __init__(self) -> None:
+        self._said: set[str] = set()
+
+    @property
+    def properties(self) -> tuple[str, ...]:
+        """What it gives beyond energies, forces and stress, by ASE's names."""
+        return ("charges", "dipole") if "charges" in self.detail_names else ()
+
+    def say_once(self, remarks: Mapping[str, str]) -> None:
+        """Warn, in a call from `predict`, of what a user should know about results, of each kind once."""
+        for kind, text in remarks.items():
+            if kind not in self._said:
+                self._said.add(kind)
+                warnings.warn(f"{text} (said once)", stacklevel=7)
 
     @abstractmethod
     def prepare(self, atoms: Atoms, pairs: BufferedPairs) -> Any:
@@ -65,6 +82,28 @@ class Backend(ABC):
         NumericalError
             If atoms come too close or a result is not finite.
         """
+
+
+def add_details(results: Results, details: dict[str, np.ndarray], atoms_if_free: np.ndarray | None) -> None:
+    """Add what a family knows of atoms beside energies and forces, if anything.
+
+    Parameters
+    ----------
+    details : dict of (n_atoms,) arrays
+    atoms_if_free : (n_atoms, 3) float, Å
+        Positions; None where something is periodic.
+    """
+    if details:
+        results["details"] = details
+    if "charges" in details:
+        results["charges"] = details["charges"].copy()
+        if atoms_if_free is not None:
+            results["dipole"] = results["charges"] @ atoms_if_free
+
+
+def free_positions(atoms: Atoms) -> np.ndarray | None:
+    """Return the positions (n_atoms, 3) in Å, or None where something is periodic."""
+    return None if atoms.pbc.any() else atoms.positions.copy()
 
 
 def require_finite(results: Results, label: str) -> None:

@@ -10,13 +10,14 @@ import numpy as np
 from ase import Atoms
 from ase.data import chemical_symbols
 
-from panna_plus.calculator.backend import Backend, Results, require_finite
+from panna_plus.calculator.backend import Backend, Results, add_details, free_positions, require_finite
 from panna_plus.calculator.guard import ClosestPair, Guard, closest_pair
 from panna_plus.calculator.pairs import BufferedPairs
 from panna_plus.conventions import voigt_stress_from_virial
 from panna_plus.errors import NumericalError
 from panna_plus.native import Engine, Evaluation, ListedEngine, image_lists
-from panna_plus.neighbors import species_of, volume_of
+from panna_plus.neighbors import number_in_info, species_of, volume_of
+from panna_plus.remarks import remarks_on, require_known_states
 
 PRECISIONS = {"float64": "double", "float32": "mixed"}
 COINCIDENCE = 1e-8  # Å, what the engine calls one place
@@ -24,11 +25,14 @@ COINCIDENCE = 1e-8  # Å, what the engine calls one place
 
 @dataclass(frozen=True)
 class Prepared:
-    """Atoms, their pairs, and the engine bound to these pairs."""
+    """Atoms, their pairs, the engine bound to these pairs, species (n_atoms,), total charge and unpaired electrons."""
 
     atoms: Atoms
     pairs: BufferedPairs
     engine: ListedEngine
+    species: np.ndarray
+    charge: float
+    spin: float
 
 
 class NativeBackend(Backend):
@@ -48,19 +52,25 @@ class NativeBackend(Backend):
     name = "native"
 
     def __init__(self, path: str | PathLike, dtype: str, n_threads: int, device: str = "cpu"):
+        super().__init__()
         self.engine = Engine(Path(path), PRECISIONS[dtype], device=device)
         self.elements, self.cutoff = self.engine.elements, self.engine.cutoff
+        self.state_ranges = self.engine.card.get("state_ranges", {})
+        self.detail_names = self.engine.details
         self.n_threads = n_threads
         self._bound: tuple[BufferedPairs, int, np.ndarray, ListedEngine] | None = None
 
     def __getstate__(self) -> dict[str, Any]:
         # Lists are made again by whoever has the copy.
-        return self.__dict__ | {"_bound": None}
+        return self.__dict__ | {"_bound": None, "_said": set()}
 
     def prepare(self, atoms: Atoms, pairs: BufferedPairs) -> Prepared:
         species = species_of(atoms, self.elements)
         pairs.update(atoms)
-        return Prepared(atoms, pairs, self._bind(pairs, species))
+        # What the model does not look at may be anything.
+        states = {key: number_in_info(atoms, key) if key in self.state_ranges else 0.0 for key in ("charge", "spin")}
+        require_known_states({key: [value] for key, value in states.items()}, self.state_ranges)
+        return Prepared(atoms, pairs, self._bind(pairs, species), species, **states)
 
     def _bind(self, pairs: BufferedPairs, species: np.ndarray) -> ListedEngine:
         """Return the engine with these lists; made anew only when the pairs or the species are others."""
@@ -73,17 +83,39 @@ class NativeBackend(Backend):
         return engine
 
     def predict(self, prepared: Sequence[Prepared], labels: Sequence[str], guard: Guard) -> list[Results]:
-        return [self._predict_one(p, label, guard) for p, label in zip(prepared, labels, strict=True)]
+        results = [self._predict_one(p, label, guard) for p, label in zip(prepared, labels, strict=True)]
+        self.say_once(self._remarks(prepared, results))
+        return results
+
+    def _remarks(self, prepared: Sequence[Prepared], results: Sequence[Results]) -> dict[str, str]:
+        if not self.detail_names:
+            return {}
+        return remarks_on(
+            charges=[p.charge for p in prepared],
+            is_periodic=["stress" in r for r in results],
+            species=np.concatenate([p.species for p in prepared]),
+            details={name: np.concatenate([r["details"][name] for r in results]) for name in self.detail_names},
+            elements=self.elements,
+            ranges=self.state_ranges,
+        )
 
     def _predict_one(self, prepared: Prepared, label: str, guard: Guard) -> Results:
         atoms = prepared.atoms
         try:
-            found = prepared.engine.compute(atoms.positions, atoms.cell.array, self.n_threads)
+            found = prepared.engine.compute(
+                atoms.positions,
+                atoms.cell.array,
+                self.n_threads,
+                details=self.detail_names,
+                total_charge=prepared.charge,
+                unpaired_electrons=prepared.spin,
+            )
         except NumericalError as error:
             guard.check(coincident_pair(atoms, prepared.pairs), label)
             raise NumericalError(f"{label}the potential gave no finite result: {error}") from error
         guard.check(closest_of(found, atoms), label)
         results = results_of(found, volume_of(atoms))
+        add_details(results, dict(found.details), free_positions(atoms))
         require_finite(results, label)
         return results
 

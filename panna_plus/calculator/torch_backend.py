@@ -1,6 +1,5 @@
 """Evaluation by the PyTorch reference, rebuilt from card and weights; TorchScript is never executed."""
 
-import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from os import PathLike
@@ -10,7 +9,7 @@ import numpy as np
 import torch
 from ase import Atoms
 
-from panna_plus.calculator.backend import Backend, Results, require_finite
+from panna_plus.calculator.backend import Backend, Results, add_details, free_positions, require_finite
 from panna_plus.calculator.guard import ClosestPair, Guard, closest_pair
 from panna_plus.calculator.pairs import BufferedPairs
 from panna_plus.conventions import voigt_from_matrix
@@ -48,6 +47,7 @@ class TorchBackend(Backend):
     name = "torch"
 
     def __init__(self, model: str | PathLike | Potential, dtype: str, device: str):
+        super().__init__()
         self.dtype, self.device = dtype, device
         target = torch_device(device)
         if isinstance(model, Potential):
@@ -58,9 +58,7 @@ class TorchBackend(Backend):
     def _take(self, potential: Potential) -> None:
         self.potential = potential
         self.elements, self.cutoff = list(potential.elements), potential.cutoff
-        self.info_keys = tuple(potential.info_keys)
-        self.properties = ("charges", "dipole") if "charges" in potential.detail_names else ()
-        self._said: set[str] = set()
+        self.state_ranges, self.detail_names = potential.state_ranges, list(potential.detail_names)
         self._shortest = potential.shortest_distances.cpu().numpy()
 
     def __getstate__(self) -> dict[str, Any]:
@@ -68,6 +66,7 @@ class TorchBackend(Backend):
         return {"dtype": self.dtype, "device": self.device, "described": described(self.potential)}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__init__()
         self.dtype, self.device = state["dtype"], state["device"]
         card, arrays = state["described"]
         self._take(rebuilt(card, arrays, self.dtype, torch_device(self.device)))
@@ -81,7 +80,7 @@ class TorchBackend(Backend):
         shortest = self._shortest[species[i], species[j]]
         symbols = np.array(atoms.get_chemical_symbols())
         closest = closest_pair(graph.displacements.numpy(), i, j, symbols, shortest)
-        return Prepared(graph, closest, None if atoms.pbc.any() else atoms.positions.copy())
+        return Prepared(graph, closest, free_positions(atoms))
 
     def predict(self, prepared: Sequence[Prepared], labels: Sequence[str], guard: Guard) -> list[Results]:
         for frame, label in zip(prepared, labels, strict=True):
@@ -89,20 +88,11 @@ class TorchBackend(Backend):
         graph = AtomicGraph.concatenate([frame.graph for frame in prepared])
         graph = graph.to(self.potential.reference_energies.device)
         prediction = self.potential.predict(graph)
-        results = list(results_of_frames(graph, prediction))
-        for frame, result, label in zip(prepared, results, labels, strict=True):
+        results = list(results_of_frames(graph, prediction, [frame.positions for frame in prepared]))
+        for result, label in zip(results, labels, strict=True):
             require_finite(result, label)
-            if "charges" in result and frame.positions is not None:
-                result["dipole"] = result["charges"] @ frame.positions
-        self._remark(graph, prediction)
+        self.say_once(self.potential.remarks(graph, prediction))
         return results
-
-    def _remark(self, graph: AtomicGraph, prediction: Prediction) -> None:
-        """Warn of what the potential has to say about a prediction, of each kind once."""
-        for kind, text in self.potential.remarks(graph, prediction).items():
-            if kind not in self._said:
-                self._said.add(kind)
-                warnings.warn(f"{text} (said once)", stacklevel=7)
 
 
 def graph_of(atoms: Atoms, pairs: BufferedPairs, species: np.ndarray, cutoff: float) -> AtomicGraph:
@@ -122,8 +112,13 @@ def graph_of(atoms: Atoms, pairs: BufferedPairs, species: np.ndarray, cutoff: fl
     )
 
 
-def results_of_frames(graph: AtomicGraph, prediction: Prediction) -> Iterator[Results]:
-    """Yield the results of each frame under ASE's names; arrays own their memory."""
+def results_of_frames(
+    graph: AtomicGraph, prediction: Prediction, positions: Sequence[np.ndarray | None]
+) -> Iterator[Results]:
+    """Yield the results of each frame under ASE's names; arrays own their memory.
+
+    `positions` are those of each frame, None where something is periodic.
+    """
     ends = np.cumsum(np.bincount(graph.frames.cpu().numpy(), minlength=graph.n_frames))
     energies, forces = (t.cpu().numpy() for t in (prediction.atomic_energies, prediction.forces))
     stress = voigt_from_matrix(prediction.stress.cpu().numpy())
@@ -137,10 +132,7 @@ def results_of_frames(graph: AtomicGraph, prediction: Prediction) -> Iterator[Re
             "energies": energies[atoms].copy(),
             "forces": forces[atoms].copy(),
         }
-        if details:
-            result["details"] = {name: value[atoms].copy() for name, value in details.items()}
-        if "charges" in details:
-            result["charges"] = details["charges"][atoms].copy()
+        add_details(result, {name: value[atoms].copy() for name, value in details.items()}, positions[n])
         if not torch.isnan(graph.volumes[n]):
             result["stress"] = stress[n].copy()
         yield result

@@ -2,12 +2,19 @@
 
 import argparse
 import sys
+from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from panna_plus.commands.info import engine_rows
 from panna_plus.errors import ConfigError, require
 
+if TYPE_CHECKING:
+    from panna_plus.graph import AtomicGraph
+    from panna_plus.potential import Potential
+
 DEFAULT_EPSILON = 1e-3
+N_FRAMES = 4
 SO3LR_CITATION = [
     "Kabylda, Frank, Suárez-Dou, Khabibrakhmanov, Medrano Sandonas, Unke, Chmiela, Müller and Tkatchenko, Molecular "
     "Simulations with a Pretrained Neural Network and Universal Pairwise Force Fields, J. Am. Chem. Soc. (2025)",
@@ -70,6 +77,12 @@ def add_output(parser: argparse.ArgumentParser) -> None:
     """Add what names the file to write."""
     parser.add_argument("-o", "--output", type=Path, default=Path("model.pt"), metavar="FILE", help="file to write")
     parser.add_argument("--force", action="store_true", help="overwrite the output if it exists")
+    parser.add_argument(
+        "--frames",
+        metavar="FILE",
+        help=f"structures whose first {N_FRAMES} say how exact the file and the native engine are (default: random "
+        "clusters)",
+    )
 
 
 def refuse_to_overwrite(arguments: argparse.Namespace) -> None:
@@ -86,30 +99,49 @@ def summary(path: Path, card: dict[str, Any]) -> str:
     return f"{path}: {', '.join(card['elements'])}, cutoff {card['cutoff']:g} Å, {card['n_parameters']} weights"
 
 
+def graphs_for(arguments: argparse.Namespace, potential: "Potential") -> "list[AtomicGraph]":
+    """Return the graphs on which the written file is compared with the potential."""
+    from panna_plus.data.files import read_atoms
+    from panna_plus.export import checking_graphs
+    from panna_plus.graph import graph_from_atoms
+
+    if arguments.frames is None:
+        return checking_graphs(potential)
+    frames = islice(read_atoms(arguments.frames), N_FRAMES)
+    return [graph_from_atoms(atoms, potential.elements, potential.cutoff) for atoms in frames]
+
+
+def print_engine_errors(card: dict[str, Any]) -> None:
+    """Say how far the native engine is from the exact model."""
+    for name, text in engine_rows(card):
+        print(f"{name}: {text}")
+
+
 def run_so3lr(arguments: argparse.Namespace) -> int:
     """Import an SO3LR checkpoint, write and report; return the exit code."""
-    from panna_plus.export import checking_graphs, export_model
+    from panna_plus.export import export_model
     from panna_plus.families.so3krates.import_so3lr import import_folder
 
     refuse_to_overwrite(arguments)
     potential = import_folder(arguments.folder, arguments.lr_cutoff, arguments.damping)
     extras = {"provenance": {"imported_from": "SO3LR checkpoint"}, "citation": SO3LR_CITATION}
-    card = export_model(potential, arguments.output, checking_graphs(potential), extras)
+    card = export_model(potential, arguments.output, graphs_for(arguments, potential), extras)
     print(f"{summary(arguments.output, card)}, long range to {arguments.lr_cutoff:g} Å")
+    print_engine_errors(card)
     print("A lone atom has the energy of its network: only differences of energies mean something in this model.")
     return 0
 
 
 def run_panna(arguments: argparse.Namespace) -> int:
     """Import a PANNA folder, write and report; return the exit code."""
-    from panna_plus.export import checking_graphs, export_model
+    from panna_plus.export import export_model
     from panna_plus.families.panna.import_folder import import_folder
 
     refuse_to_overwrite(arguments)
     epsilon = DEFAULT_EPSILON if arguments.epsilon is None else arguments.epsilon
     imported = import_folder(arguments.folder, epsilon, arguments.file)
     provenance = {"imported_from": "PANNA potential folder", "epsilon": epsilon, "gversion": imported.gversion}
-    graphs = checking_graphs(imported.potential)
+    graphs = graphs_for(arguments, imported.potential)
     card = export_model(imported.potential, arguments.output, graphs, {"provenance": provenance})
     for note in imported.notes:
         print(f"warning: {note}", file=sys.stderr)
@@ -120,5 +152,6 @@ def run_panna(arguments: argparse.Namespace) -> int:
             file=sys.stderr,
         )
     print(f"{summary(arguments.output, card)}, epsilon {epsilon:g}, gversion {imported.gversion}")
+    print_engine_errors(card)
     print("A lone atom has the energy of its network: offsets are part of the last bias in this format.")
     return 0

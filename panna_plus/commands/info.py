@@ -33,7 +33,7 @@ def run(args: argparse.Namespace) -> int:
 def card_text(card: dict[str, Any], path: Path) -> str:
     """Return the card as lines of a name and a value."""
     lines = [f"{path} ({path.stat().st_size / 1024:.0f} KiB, format {card['format_version']}, intact)"]
-    sections = (main_rows(card), chemistry_rows(card), error_rows(card), provenance_rows(card))
+    sections = (main_rows(card), chemistry_rows(card), error_rows(card), engine_rows(card), provenance_rows(card))
     rows = [row for section in sections for row in section]
     width = max(len(name) for name, _ in rows) + 2
     lines += [f"  {name:<{width}}{value}" for name, value in rows]
@@ -86,6 +86,18 @@ def error_rows(card: dict[str, Any]) -> list[tuple[str, str]]:
         parts = [f"{q} {table[q]['mae']:.4g} {unit}" for q, unit in units.items() if q in table]
         rows.append((f"MAE {split}", f"{', '.join(parts) or 'no labels'} ({table.get('n_frames', '?')} frames)"))
     return rows
+
+
+def engine_rows(card: dict[str, Any]) -> list[tuple[str, str]]:
+    """Return how far the native engine was from the potential when the file was written."""
+    return [
+        (
+            f"engine, {precision}",
+            f"within {e['energy']:.1e} eV/atom and {e['forces']:.1e} eV/Å of the exact model "
+            f"(forces up to {e['largest_force']:.3g} eV/Å)",
+        )
+        for precision, e in card.get("engine_errors", {}).items()
+    ]
 
 
 def provenance_rows(card: dict[str, Any]) -> list[tuple[str, str]]:

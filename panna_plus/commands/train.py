@@ -206,6 +206,8 @@ def fit(run: "Run", prepared: "Prepared", directory: "RunDirectory", stop: StopR
 
 def finish(run: "Run", prepared: "Prepared", directory: "RunDirectory", display: "Display") -> None:
     """Write all results and say where they are and what to do with them."""
+    from panna_plus.commands.info import engine_rows
+    from panna_plus.model_file import read_model
     from panna_plus.training.run import write_results
 
     with display.counting_frames() as on_progress:
@@ -215,6 +217,8 @@ def finish(run: "Run", prepared: "Prepared", directory: "RunDirectory", display:
     best = prepared.trainer.best
     if best is not None:
         display.say(f"Exported the averaged weights of epoch {best.epoch}, the best by validation.")
+    for name, text in engine_rows(read_model(directory.model).card):
+        display.say(f"{name}: {text}")
     display.say(next_steps(directory, run.potential.elements))
 
 

@@ -1,17 +1,18 @@
 """The native engine: evaluates model files without torch."""
 
-from panna_plus.native.engine import EVALUATED_FAMILIES, Engine, Evaluation, ListedEngine
+from panna_plus.native.engine import PRECISIONS, Engine, Evaluation, ListedEngine
 from panna_plus.native.library import is_built, load_module
 from panna_plus.native.neighborhood import (
     ImageLists,
     NativeNeighborhood,
     image_lists,
     neighborhood_from_pairs,
+    neighborhood_of_displacements,
     ordered_keys,
 )
 
 __all__ = [
-    "EVALUATED_FAMILIES",
+    "PRECISIONS",
     "Engine",
     "Evaluation",
     "ImageLists",
@@ -21,5 +22,6 @@ __all__ = [
     "is_built",
     "load_module",
     "neighborhood_from_pairs",
+    "neighborhood_of_displacements",
     "ordered_keys",
 ]

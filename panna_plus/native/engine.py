@@ -2,7 +2,8 @@
 
 import json
 import os
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,6 @@ from panna_plus.native.library import load_module
 from panna_plus.native.neighborhood import ImageLists, NativeNeighborhood
 
 PRECISIONS = {"mixed": 0, "double": 1}
-# The table of families in csrc/cpu/families.cpp.
-EVALUATED_FAMILIES = ("panna",)
 
 
 @dataclass(frozen=True)
@@ -36,6 +35,8 @@ class Evaluation:
     closest_distance : float, Å
     closest_pair : (int, int)
         Rows; (-1, -1) without a pair.
+    details : mapping of name to (n_rows,) float64
+        Those that were asked for; 0 for rows that are no centers.
     """
 
     energy: float
@@ -47,6 +48,7 @@ class Evaluation:
     closest_ratio: float
     closest_distance: float
     closest_pair: tuple[int, int]
+    details: Mapping[str, np.ndarray] = field(default_factory=dict)
 
 
 class Engine:
@@ -67,6 +69,30 @@ class Engine:
         runs, and 'gather'.
     device : str
         'cpu', 'cuda' or 'cuda:N'.
+    long_range_cutoff, dispersion_damping : float, Å
+        Of models with long-range terms: where they end, and over which distance before it dispersion does. 0: as the
+        file says.
+
+    Attributes
+    ----------
+    family : str
+    elements : list of str
+        Chemical symbols in species order.
+    cutoff : float, Å
+        Of the lists of neighbors.
+    message_cutoff : float, Å
+        How far messages between atoms go; 0 for models without.
+    reach : float, Å
+        How far the energy of an atom depends on others.
+    n_exchanges : int
+        How often images must learn what became of their atoms.
+    uses_charge, uses_spin : bool
+        Whether the total charge and the number of unpaired electrons enter.
+    details : list of str
+        What it can tell of atoms beside energies and forces.
+    card : dict
+        The card of the file.
+    weights_sha256, kernels, device : str
 
     Raises
     ------
@@ -76,16 +102,33 @@ class Engine:
         If the engine was not built.
     """
 
-    def __init__(self, path: str | Path, precision: str = "double", kernels: str = "", device: str = "cpu"):
+    def __init__(
+        self,
+        path: str | Path,
+        precision: str = "double",
+        kernels: str = "",
+        device: str = "cpu",
+        long_range_cutoff: float = 0.0,
+        dispersion_damping: float = 0.0,
+    ):
         if precision not in PRECISIONS:
             raise ValueError(f"precision must be one of {', '.join(PRECISIONS)}, found '{precision}'")
-        self._model = load_module().Model(os.fsencode(path), PRECISIONS[precision], kernels, device)
+        self._model = load_module().Model(
+            os.fsencode(path), PRECISIONS[precision], kernels, device, long_range_cutoff, dispersion_damping
+        )
         about = self._model.describe()
         self.path = os.path.abspath(path)
         self.precision = precision
+        self.long_range = (long_range_cutoff, dispersion_damping)
         self.family: str = about["family"]
         self.elements: list[str] = about["elements"]
         self.cutoff: float = about["cutoff"]
+        self.message_cutoff: float = about["message_cutoff"]
+        self.reach: float = about["reach"]
+        self.n_exchanges: int = about["n_exchanges"]
+        self.uses_charge: bool = about["uses_charge"]
+        self.uses_spin: bool = about["uses_spin"]
+        self.details: list[str] = about["details"]
         self.card: dict[str, Any] = json.loads(about["card"])
         self.weights_sha256: str = about["weights_sha256"]
         self.kernels: str = about["kernels"]
@@ -107,10 +150,18 @@ class Engine:
         return self
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return reopened, (self.path, self.precision, self.kernels, self.device, self.weights_sha256)
+        options = (self.precision, self.kernels, self.device, *self.long_range)
+        return reopened, (self.weights_sha256, self.path, *options)
 
     def compute(
-        self, atoms: NativeNeighborhood, species: np.ndarray, atomic_virials: bool = False, n_threads: int = 1
+        self,
+        atoms: NativeNeighborhood,
+        species: np.ndarray,
+        atomic_virials: bool = False,
+        n_threads: int = 1,
+        details: Sequence[str] = (),
+        total_charge: float = 0.0,
+        unpaired_electrons: float = 0.0,
     ) -> Evaluation:
         """Evaluate energy, forces and virial of every row.
 
@@ -122,6 +173,11 @@ class Engine:
         atomic_virials : bool
             Also the two virials per atom.
         n_threads : int
+        details : sequence of str
+            Out of `Engine.details`: what else to return.
+        total_charge : float, e
+        unpaired_electrons : float
+            Of the whole system; 0 is a singlet.
 
         Raises
         ------
@@ -132,7 +188,19 @@ class Engine:
         """
         lists = compiled_lists(atoms)
         species = np.ascontiguousarray(species, dtype=np.int32)
-        return Evaluation(**self._model.compute(lists, atoms.positions, species, n_threads, atomic_virials))
+        return Evaluation(
+            **self._model.compute(
+                lists=lists,
+                positions=atoms.positions,
+                species=species,
+                owners=atoms.owners,
+                n_threads=n_threads,
+                atomic_virials=atomic_virials,
+                details=list(details),
+                total_charge=total_charge,
+                unpaired_electrons=unpaired_electrons,
+            )
+        )
 
     def bound_to(self, lists: ImageLists, species: np.ndarray) -> "ListedEngine":
         """Return the engine together with neighbor lists, which are then evaluated at many positions.
@@ -156,7 +224,15 @@ class ListedEngine:
         self._shifts = lists.shifts.astype(np.float64)
         self._species = np.ascontiguousarray(species, dtype=np.int32)
 
-    def compute(self, positions: np.ndarray, cell: np.ndarray, n_threads: int = 1) -> Evaluation:
+    def compute(
+        self,
+        positions: np.ndarray,
+        cell: np.ndarray,
+        n_threads: int = 1,
+        details: Sequence[str] = (),
+        total_charge: float = 0.0,
+        unpaired_electrons: float = 0.0,
+    ) -> Evaluation:
         """Evaluate atoms; what acts on images is added to the atoms that they are images of.
 
         Parameters
@@ -164,7 +240,8 @@ class ListedEngine:
         positions : (n_atoms, 3) float64, Å
         cell : (3, 3) float64, Å
             Vectors as rows.
-        n_threads : int
+        n_threads, details, total_charge, unpaired_electrons
+            As in `Engine.compute`.
 
         Returns
         -------
@@ -176,9 +253,18 @@ class ListedEngine:
         NumericalError
             If atoms coincide or something is not finite; the message names rows.
         """
-        offsets = self._shifts @ cell
         return Evaluation(
-            **self._model.compute_images(self._lists, positions, self._species, self._owners, offsets, n_threads)
+            **self._model.compute_images(
+                lists=self._lists,
+                positions=positions,
+                species=self._species,
+                owners=self._owners,
+                offsets=self._shifts @ cell,
+                n_threads=n_threads,
+                details=list(details),
+                total_charge=total_charge,
+                unpaired_electrons=unpaired_electrons,
+            )
         )
 
 
@@ -187,9 +273,9 @@ def compiled_lists(atoms: NativeNeighborhood | ImageLists) -> Any:
     return load_module().Lists(atoms.centers, atoms.starts, atoms.neighbors)
 
 
-def reopened(path: str, precision: str, kernels: str, device: str, weights_sha256: str) -> Engine:
+def reopened(weights_sha256: str, path: str, *options: Any) -> Engine:
     """Open a model again in another process and make sure that it is the same."""
-    engine = Engine(path, precision, kernels, device)
+    engine = Engine(path, *options)
     require(
         engine.weights_sha256 == weights_sha256,
         ModelFileError,

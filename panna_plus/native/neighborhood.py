@@ -12,7 +12,7 @@ class ImageLists:
 
     Attributes
     ----------
-    owners : (n_rows,) int64
+    owners : (n_rows,) int32
         The atom that each row is (an image of); the atoms themselves come first.
     shifts : (n_rows, 3) int64
         Row k lies at ``positions[owners[k]] + shifts[k] @ cell``.
@@ -68,7 +68,7 @@ def image_lists(n_atoms: int, i: np.ndarray, j: np.ndarray, shifts: np.ndarray) 
     images = outside[first]
     counts = np.bincount(i, minlength=n_atoms + len(images))
     return ImageLists(
-        owners=np.concatenate([np.arange(n_atoms), j[images]]).astype(np.int64),
+        owners=np.concatenate([np.arange(n_atoms), j[images]]).astype(np.int32),
         shifts=np.concatenate([np.zeros((n_atoms, 3)), shifts[images]]).astype(np.int64),
         centers=np.arange(n_atoms, dtype=np.int32),
         starts=np.concatenate([[0], np.cumsum(counts)]).astype(np.int64),
@@ -99,6 +99,31 @@ def ranks(columns: Sequence[np.ndarray]) -> np.ndarray:
     result = np.empty(len(order), dtype=np.int64)
     result[order] = np.concatenate([np.zeros(min(len(order), 1), dtype=np.int64), np.cumsum(is_new)])
     return result
+
+
+def neighborhood_of_displacements(
+    n_atoms: int, i: np.ndarray, j: np.ndarray, displacements: np.ndarray
+) -> NativeNeighborhood:
+    """Return the neighborhood of pairs whose displacements alone are known.
+
+    All atoms lie at the origin, and every pair has an image of its own: lists alone say who sees whom.
+
+    Parameters
+    ----------
+    n_atoms : int
+    i, j : (n_pairs,) int
+        Centers, ascending, and neighbors.
+    displacements : (n_pairs, 3) float, Å
+        From center to neighbor.
+    """
+    counts = np.bincount(i, minlength=n_atoms + len(i))
+    return NativeNeighborhood(
+        positions=np.concatenate([np.zeros((n_atoms, 3)), displacements]),
+        owners=np.concatenate([np.arange(n_atoms), j]).astype(np.int32),
+        centers=np.arange(n_atoms, dtype=np.int32),
+        starts=np.concatenate([[0], np.cumsum(counts)]).astype(np.int64),
+        neighbors=np.arange(n_atoms, n_atoms + len(i), dtype=np.int32),
+    )
 
 
 def neighborhood_from_pairs(

@@ -1,6 +1,6 @@
 """The panna family keeps every contract, with both descriptors, for one and for several elements."""
 
-from panna_plus.families.panna.config import BpConfig, MbpConfig, NetworkConfig, PannaConfig
+from panna_plus.families.panna.config import BpConfig, MbpConfig, NetworkConfig, PannaConfig, PannaTermsConfig
 from tests.potential_contract import AllContracts
 
 MBP = MbpConfig(
@@ -45,3 +45,14 @@ class TestBpThreeElements(PannaContracts):
     config = PannaConfig(descriptor=BP, network=NetworkConfig(hidden=(8, 8), activation="gaussian"), dtype="float64")
     elements = ["H", "Cu", "O"]  # noqa: RUF012
     crossings = [4.2, 3.9]  # noqa: RUF012
+
+
+class TestRepulsion(PannaContracts):
+    config = PannaConfig(
+        descriptor=MBP,
+        network=NetworkConfig(hidden=(8,), activation="silu"),
+        terms=PannaTermsConfig(repulsion=True),
+        dtype="float64",
+    )
+    elements = ["H", "Cu", "O"]  # noqa: RUF012
+    crossings = [4.2, 3.6, 1.5]  # noqa: RUF012

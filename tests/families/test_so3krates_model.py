@@ -7,10 +7,9 @@ import pytest
 import torch
 from ase import Atoms
 
-from panna_plus import PannaPlusCalculator
 from panna_plus.calculator.torch_backend import described, rebuilt
 from panna_plus.config import parse
-from panna_plus.errors import ConfigError, DataError, ModelFileError
+from panna_plus.errors import ConfigError, DataError
 from panna_plus.export import export_model, load_script
 from panna_plus.families import build_potential
 from panna_plus.families.so3krates.config import So3kratesConfig
@@ -310,27 +309,6 @@ def test_parts_add_up_to_the_energies(charged):
     assert len(parts) == 4
     assert largest(sum(prediction.details[name] for name in parts) - prediction.atomic_energies) < 1e-12
     assert set(prediction.details) == set(charged.detail_names)
-
-
-def test_cache_of_the_calculator_sees_charge_and_spin(charged, tmp_path):
-    export_model(charged, tmp_path / "model.pt", [graph_of(charged, cluster(ELEMENTS))])
-    calculator = PannaPlusCalculator(tmp_path / "model.pt", device="cpu")
-    assert calculator.backend.name == "torch", "the native engine does not know this family"
-    with pytest.raises(ModelFileError, match="a family that the native engine evaluates"):
-        PannaPlusCalculator(tmp_path / "model.pt", device="cpu", backend="native")
-    assert {"charges", "dipole"} <= set(calculator.implemented_properties)
-    atoms = cluster(ELEMENTS)
-    atoms.calc = calculator
-    energies = [atoms.get_potential_energy()]
-    for info in ({"charge": 1}, {"spin": 1}, {"charge": 0}, {"spin": 0}):
-        atoms.info.update(info)
-        assert calculator.check_state(atoms) == [next(iter(info))]
-        energies.append(atoms.get_potential_energy())
-        atoms.info["note"] = "something else"
-        assert calculator.check_state(atoms) == []
-    assert energies[0] == energies[-1]
-    assert len({round(e, 6) for e in energies}) == 4
-    assert atoms.get_dipole_moment() == pytest.approx(atoms.get_charges() @ atoms.positions)
 
 
 def test_spin_outside_the_training_is_refused_where_it_counts(charged):

@@ -1,4 +1,4 @@
-"""The published SO3LR weights give the published energies and forces, by every route that needs no native engine."""
+"""The published SO3LR weights give the published energies and forces, by every route from the import to ASE."""
 
 import json
 import pickle
@@ -17,6 +17,7 @@ from panna_plus.families import load_potential
 from panna_plus.families.so3krates.import_so3lr import HYPERPARAMETERS, import_folder
 from panna_plus.families.so3krates.published_names import sources_of
 from panna_plus.graph import graph_from_atoms
+from panna_plus.model_file import read_model
 from panna_plus.potential import forces_of
 from tests.geometries import cluster, largest, predict
 
@@ -102,17 +103,22 @@ def test_torchscript_gives_the_published_numbers(model, potential, folder, make)
     case.check(energies.sum(), forces_of(gradient, graph.centers, graph.neighbors, graph.n_atoms))
 
 
+BACKENDS = pytest.mark.parametrize("backend", ["native", "torch"])
+
+
+@BACKENDS
 @CASES
-def test_calculator_gives_the_published_numbers(model, folder, make, recwarn):
+def test_calculator_gives_the_published_numbers(model, folder, make, backend, recwarn):
     case = make(folder)
-    case.atoms.calc = PannaPlusCalculator(model, device="cpu")
+    case.atoms.calc = PannaPlusCalculator(model, device="cpu", backend=backend)
     if case.atoms.pbc.any():
         with pytest.warns(UserWarning, match=LOW_RATIOS.replace("64", str(len(case.atoms) // 3))):
             case.check(case.atoms.get_potential_energy(), case.atoms.get_forces())
         assert np.isfinite(case.atoms.get_stress()).all()
     else:
         case.check(case.atoms.get_potential_energy(), case.atoms.get_forces())
-        assert largest(case.atoms.get_charges() - case.charges) < 1e-10
+        # The engine interpolates radial filters.
+        assert largest(case.atoms.get_charges() - case.charges) < (1e-10 if backend == "torch" else 1e-8)
         assert largest(case.atoms.get_dipole_moment() - case.charges @ case.atoms.positions) < 1e-9
     assert set(case.atoms.calc.details) == {*TERMS, "charges", "hirshfeld_ratios"}
     # The warning is said once.
@@ -121,11 +127,27 @@ def test_calculator_gives_the_published_numbers(model, folder, make, recwarn):
     assert len(recwarn) == 0
 
 
-def test_float32_stays_near(model, folder):
-    case = molecule(folder)
-    prediction = predict(load_potential(model, torch.float32)[0], case.atoms)
-    assert 0.0 < largest(prediction.forces.numpy() - case.forces) < 1e-4
-    assert abs(float(prediction.energies) - case.energy) < 1e-5 * len(case.atoms)
+@BACKENDS
+@pytest.mark.parametrize("make", [molecule, box])
+@pytest.mark.filterwarnings("ignore:Hirshfeld ratios")
+def test_float32_stays_near(model, folder, make, backend):
+    case = make(folder)
+    case.atoms.calc = PannaPlusCalculator(model, dtype="float32", device="cpu", backend=backend)
+    assert 0.0 < largest(case.atoms.get_forces() - case.forces) < 1e-4
+    assert abs(case.atoms.get_potential_energy() - case.energy) < 1e-5 * len(case.atoms)
+
+
+def test_import_says_how_far_the_engine_is(folder, tmp_path, capsys):
+    arguments = ["import", "so3lr", str(folder), "-o", str(tmp_path / "so3lr.pt"), "--frames"]
+    assert main([*arguments, str(folder / "water_64.extxyz")]) == 0
+    errors = read_model(tmp_path / "so3lr.pt").card["engine_errors"]
+    assert errors["double"]["forces"] < 1e-7 < errors["mixed"]["forces"] < 1e-4
+    assert errors["double"]["energy"] < 1e-9 < errors["mixed"]["energy"] < 1e-5
+    assert errors["mixed"]["largest_force"] == pytest.approx(np.abs(box(folder).forces).max(), rel=0.2)
+    said = capsys.readouterr().out
+    assert f"engine, mixed: within {errors['mixed']['energy']:.1e} eV/atom" in said
+    (tmp_path / "none.xyz").write_text("")
+    assert main([*arguments, str(tmp_path / "none.xyz"), "--force"]) != 0
 
 
 # Shape

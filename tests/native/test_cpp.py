@@ -122,10 +122,27 @@ def test_kernels(quick, model_paths, test):
     assert "all passed" in run([program, *model_paths])
 
 
+def test_energy_terms(quick):
+    assert "all passed" in run([quick.program("test_energy_terms", *engine_sources(portable_only=True))])
+
+
+@pytest.fixture(scope="module")
+def message_paths(so3krates_path) -> list[str]:
+    """Models with messages; the first one has all terms and embeddings."""
+    return [str(so3krates_path(variant)) for variant in ("all terms", "plain", "other switches", "one layer")]
+
+
+def test_so3krates(quick, message_paths):
+    program = quick.program("test_so3krates", *engine_sources(portable_only=True))
+    assert "all passed" in run([program, *message_paths])
+
+
 @pytest.mark.slow
-def test_everything_with_all_instruction_sets(request, model_paths):
+def test_everything_with_all_instruction_sets(request, model_paths, message_paths):
     builder = Builder(request.config.cache.mkdir("native_sanitized_all"), THOROUGH)
     sources = engine_sources(portable_only=False)
+    assert "all passed" in run([builder.program("test_energy_terms", *sources)])
+    assert "all passed" in run([builder.program("test_so3krates", *sources), *message_paths])
     for test in ("test_kernels", "test_descriptor"):
         assert "all passed" in run([builder.program(test, *sources), *model_paths])
     fuzz = [line for line in sources if line.startswith(READER)]
@@ -133,10 +150,12 @@ def test_everything_with_all_instruction_sets(request, model_paths):
 
 
 @pytest.mark.slow
-def test_threads_do_not_race(request, model_paths):
+def test_threads_do_not_race(request, model_paths, message_paths):
     builder = Builder(
         request.config.cache.mkdir("native_threads"), "-std=c++17 -O1 -g1 -fsanitize=thread -DPANNA_PORTABLE_ONLY"
     )
-    for test in ("test_kernels", "test_descriptor"):
+    for test in ("test_kernels", "test_descriptor", "test_energy_terms"):
         program = builder.program(test, *engine_sources(portable_only=True))
         assert "all passed" in run([program, model_paths[1]])
+    program = builder.program("test_so3krates", *engine_sources(portable_only=True))
+    assert "all passed" in run([program, *message_paths[:2]])

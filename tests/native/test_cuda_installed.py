@@ -8,6 +8,7 @@ import pytest
 
 from panna_plus.native.cuda_building import LIBRARY_NAME
 from panna_plus.native.library import library_path
+from tests.native.model_files import mbp_arrays, random_model, write_model
 
 CUDA_LIBRARY = library_path().with_name(LIBRARY_NAME)
 
@@ -63,3 +64,11 @@ def test_missing_devices_are_explained(engine, model_path):
     assert expected in reason and "choose the device cpu" in reason
     assert opened(engine, model_path(), "cuda") == reason
     assert opened(engine, model_path(), "cuda:3") == reason
+
+
+@pytest.mark.skipif(not CUDA_LIBRARY.exists(), reason="installed without CUDA (no nvcc)")
+def test_models_with_a_repulsion_are_refused(engine, tmp_path):
+    card, arrays = random_model(["Si"], mbp_arrays())
+    card["family_parameters"]["terms"] = {"repulsion": True}
+    refusal = opened(engine, write_model(tmp_path / "repelled.pt", card, arrays), "cuda")
+    assert "has a repulsion" in refusal and "use device cpu, or backend torch" in refusal

@@ -80,7 +80,7 @@ def test_altered_weights(tmp_path, parts):
 CARD_CASES = [
     ({"format_version": 2}, "format version 2, this version of panna_plus reads 1 to 1: upgrade"),
     ({"format_version": "1"}, "'format_version': expected a positive integer, found \"1\""),
-    ({"family": "so3krates"}, 'a family that the native engine evaluates (panna), found "so3krates"'),
+    ({"family": "gap"}, 'a family that the native engine evaluates (panna, so3krates), found "gap"'),
     ({"elements": ["Si", "Si"]}, "'elements': expected distinct chemical symbols"),
     ({"elements": []}, "'elements': expected a list of symbols"),
     ({"cutoff": 4.7}, "the larger of the two descriptor cutoffs, 4.5999999999999996, found 4.7"),

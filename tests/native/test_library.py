@@ -11,9 +11,9 @@ from panna_plus.native.library import library_path
 REGISTERS = {"x86_64_v4": "%zmm", "x86_64_v3": "%ymm", "x86_64_v2": "%xmm", "portable": "%xmm"}
 HOT = [
     f"{name}<{number}>"
-    for name in ("chunk_windows", "add_grid", "contract_pack", "apply_layer")
+    for name in ("chunk_windows", "add_grid", "contract_pack", "apply_layer", "pairs", "heads")
     for number in ("float", "double")
-]
+] + [f"{name}, {number}>" for name in ("multiply_panel<2", "products_back<false") for number in ("float", "double")]
 
 
 @pytest.fixture(scope="module")

@@ -1,6 +1,6 @@
 """Options of the panna family, as they stand in the `model` section of a configuration file."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, PositiveFloat, PositiveInt, model_validator
 
@@ -58,11 +58,29 @@ class NetworkConfig(Config):
     )
 
 
+class PannaTermsConfig(Config):
+    """Energy terms beside the perceptrons."""
+
+    repulsion: bool = Field(False, description="repulsion of screened nuclei below 1.5 Å, its parameters learned")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _no_long_range(cls, values: Any) -> Any:
+        wanted = [name for name in ("electrostatics", "dispersion") if isinstance(values, dict) and values.get(name)]
+        if wanted:
+            raise ValueError(
+                f"panna has the repulsion alone, not {' and '.join(wanted)}: its atoms have neither charges nor "
+                "Hirshfeld ratios; family so3krates has them"
+            )
+        return values
+
+
 class PannaConfig(Config):
     """Local descriptors and one perceptron per element."""
 
     descriptor: Annotated[MbpConfig | BpConfig, Field(discriminator="type")] = Field(MbpConfig())
     network: NetworkConfig = Field(NetworkConfig())
+    terms: PannaTermsConfig = Field(PannaTermsConfig(), description="energy terms of known form beside the perceptrons")
     dtype: Literal["float32", "float64"] = Field(
         "float32", description="precision of the perceptrons; geometry and sums are always float64"
     )

@@ -1,4 +1,7 @@
-"""The panna potential: E_i = E0 + N_X(G_i) - N_X(0), one perceptron N per element X on the descriptor values G."""
+"""The panna potential: E_i = E0 + N_X(G_i) - N_X(0), one perceptron N per element X on the descriptor values G.
+
+A repulsion of nuclei whose parameters are learned may be added.
+"""
 
 from collections.abc import Callable, Sequence
 from typing import Any, ClassVar
@@ -11,12 +14,23 @@ from panna_plus.families.panna.config import PannaConfig
 from panna_plus.families.panna.descriptors import DESCRIPTORS, Descriptor, descriptor_from_config
 from panna_plus.families.panna.jacobian import DescriptorInputs, descriptor_inputs
 from panna_plus.families.panna.operators import DescribedGraph, described, pair_gradient, require_operators
+from panna_plus.families.panna.repelled import (
+    EnvelopedRepulsion,
+    RepelledInputs,
+    close_pairs,
+    repulsion_prediction,
+    with_repulsion,
+)
 from panna_plus.graph import AtomicGraph, FrameStates, sum_by_index
 from panna_plus.layers.perceptron import DenseLayer, random_perceptron
+from panna_plus.layers.repulsion import Repulsion
+from panna_plus.layers.terms import TermsConfig
 from panna_plus.native.torch_libraries import load_ops
 from panna_plus.potential import Potential, Prediction, detached, forces_of, from_pair_gradients, stress_of
 
 LONE_ATOM = ("reference", "network")
+REPULSION_ALONE = TermsConfig(repulsion=True)
+REPULSION_FOLDER = "terms/repulsion/"
 
 
 class PannaPotential(Potential):
@@ -31,6 +45,8 @@ class PannaPotential(Potential):
     lone_atom : {'reference', 'network'}
         'reference': the perceptron's value at zero neighbors is subtracted, so that a lone atom has exactly its
         reference energy; 'network': it is kept, as in imported potentials.
+    repulsion : Repulsion, optional
+        Added to the perceptrons.
     """
 
     family = "panna"
@@ -44,6 +60,7 @@ class PannaPotential(Potential):
         descriptor: Descriptor,
         networks: Sequence[torch.nn.Sequential],
         lone_atom: str = "reference",
+        repulsion: Repulsion | None = None,
     ):
         super().__init__(elements, descriptor.cutoff)
         if lone_atom not in LONE_ATOM:
@@ -56,6 +73,11 @@ class PannaPotential(Potential):
         shape = (len(self.elements), descriptor.n_features)
         self.register_buffer("feature_mean", torch.zeros(shape, dtype=torch.float64))
         self.register_buffer("feature_scale", torch.ones(shape, dtype=torch.float64))
+        self.repulsion = None if repulsion is None else EnvelopedRepulsion(repulsion, self.cutoff)
+
+    @property
+    def detail_names(self) -> Sequence[str]:
+        return () if self.repulsion is None else ("repulsion_energies",)
 
     def atomic_energies(
         self,
@@ -65,7 +87,23 @@ class PannaPotential(Potential):
         species: Tensor,
         states: FrameStates | None = None,
     ) -> Tensor:
-        return self.energies_of_features(self.descriptor(displacements, centers, neighbors, species), species)
+        return self.atomic_values(displacements, centers, neighbors, species, states)["energies"]
+
+    def atomic_values(
+        self,
+        displacements: Tensor,
+        centers: Tensor,
+        neighbors: Tensor,
+        species: Tensor,
+        states: FrameStates | None = None,
+    ) -> dict[str, Tensor]:
+        features = self.descriptor(displacements, centers, neighbors, species)
+        values = {"energies": self.energies_of_features(features, species)}
+        if self.repulsion is not None:
+            repelled = self.repulsion(displacements, centers, neighbors, species)
+            values["repulsion_energies"] = repelled
+            values["energies"] = values["energies"] + repelled
+        return values
 
     def energies_of_features(self, features: Tensor, species: Tensor) -> Tensor:
         """Return atomic energies (n_atoms,) float64 of descriptor values (n_atoms, F) float64."""
@@ -91,26 +129,36 @@ class PannaPotential(Potential):
             require_operators(self.reference_energies.device)
         super().use_backend(name, say)
 
-    def prepare(self, graph: AtomicGraph) -> DescriptorInputs | DescribedGraph:
-        """Return the descriptor values and, for the PyTorch reference, their sparse Jacobian.
+    def prepare(self, graph: AtomicGraph) -> DescriptorInputs | DescribedGraph | RepelledInputs:
+        """Return the descriptor values and, for the PyTorch reference, their sparse Jacobian; also close pairs.
 
-        Neither changes in a training. The native operators are faster than memory: they make the Jacobian anew.
+        None of them changes in a training. The native operators are faster than memory: they make the Jacobian anew.
         """
-        return (
+        inputs = (
             described(self.descriptor, graph) if self.backend == "native" else descriptor_inputs(self.descriptor, graph)
         )
+        return inputs if self.repulsion is None else RepelledInputs(inputs, close_pairs(graph))
 
     def predict(self, inputs: Any, create_graph: bool = False) -> Prediction:
-        if isinstance(inputs, AtomicGraph) and self.backend == "native":
-            inputs = described(self.descriptor, inputs)
         if isinstance(inputs, AtomicGraph):
-            return super().predict(inputs, create_graph)
+            # The Jacobian of the PyTorch reference is worth making only for many evaluations.
+            if self.backend != "native":
+                return super().predict(inputs, create_graph)
+            inputs = self.prepare(inputs)
         with torch.enable_grad():
-            features = inputs.features.detach().requires_grad_(True)
-            atomic = self.energies_of_features(features, inputs.species)
-            (gradient,) = torch.autograd.grad(atomic.sum(), features, create_graph=create_graph)
-            prediction = self.from_feature_gradient(inputs, atomic, gradient)
+            prediction = self.predict_prepared(inputs, create_graph)
         return prediction if create_graph else detached(prediction)
+
+    def predict_prepared(self, inputs: Any, create_graph: bool) -> Prediction:
+        """Evaluate what `prepare` returned."""
+        if self.repulsion is not None and isinstance(inputs, RepelledInputs):
+            network = self.predict_prepared(inputs.described, create_graph)
+            repulsion = repulsion_prediction(self.repulsion, inputs.close, create_graph)
+            return with_repulsion(network, repulsion)
+        features = inputs.features.detach().requires_grad_(True)
+        atomic = self.energies_of_features(features, inputs.species)
+        (gradient,) = torch.autograd.grad(atomic.sum(), features, create_graph=create_graph)
+        return self.from_feature_gradient(inputs, atomic, gradient)
 
     def from_feature_gradient(
         self, inputs: DescriptorInputs | DescribedGraph, atomic_energies: Tensor, gradient: Tensor
@@ -141,6 +189,8 @@ class PannaPotential(Potential):
 
     def features_of(self, inputs: Any) -> Tensor:
         """Return the descriptor values, (n_atoms, F) float64, of a graph or of what `prepare` made of it."""
+        if isinstance(inputs, RepelledInputs):
+            return inputs.described.features
         if not isinstance(inputs, AtomicGraph):
             return inputs.features
         if self.backend == "native":
@@ -158,6 +208,9 @@ class PannaPotential(Potential):
             for k, layer in enumerate(layers):
                 arrays[f"element/{element}/layer/{k}/weight"] = layer.weight.detach().cpu().numpy()
                 arrays[f"element/{element}/layer/{k}/bias"] = layer.bias.detach().cpu().numpy()
+        if self.repulsion is not None:
+            for name, value in self.repulsion.of_pairs.state_dict().items():
+                arrays[REPULSION_FOLDER + name] = value.cpu().numpy()
         return arrays
 
     def layers(self) -> list[list[DenseLayer]]:
@@ -165,7 +218,8 @@ class PannaPotential(Potential):
         return [[layer for layer in network.children() if isinstance(layer, DenseLayer)] for network in self.networks]
 
     def family_parameters(self) -> dict[str, Any]:
-        return {
+        terms = {} if self.repulsion is None else {"terms": REPULSION_ALONE.model_dump(mode="json")}
+        return terms | {
             "descriptor": {"type": self.descriptor.kind},
             "activations": {
                 e: [layer.activation for layer in layers]
@@ -212,7 +266,8 @@ def from_config(config: PannaConfig, elements: Sequence[str], seed: int) -> Pann
     sizes = (descriptor.n_features, *config.network.hidden, 1)
     dtype = getattr(torch, config.dtype)
     networks = [random_perceptron(sizes, config.network.activation, generator, dtype) for _ in elements]
-    return PannaPotential(elements, descriptor, networks)
+    repulsion = Repulsion(list(elements), dtype) if config.terms.repulsion else None
+    return PannaPotential(elements, descriptor, networks, repulsion=repulsion)
 
 
 def from_arrays(elements: Sequence[str], parameters: dict[str, Any], arrays: dict[str, np.ndarray]) -> PannaPotential:
@@ -227,9 +282,18 @@ def from_arrays(elements: Sequence[str], parameters: dict[str, Any], arrays: dic
             weight, bias = (torch.tensor(arrays[f"element/{element}/layer/{k}/{part}"]) for part in ("weight", "bias"))
             layers.append(DenseLayer(weight, bias, activation))
         networks.append(torch.nn.Sequential(*layers))
-    potential = PannaPotential(elements, descriptor, networks, parameters["lone_atom"])
+    repulsion = stored_repulsion(elements, arrays) if "terms" in parameters else None
+    potential = PannaPotential(elements, descriptor, networks, parameters["lone_atom"], repulsion)
     for s, element in enumerate(elements):
         potential.feature_mean[s] = torch.tensor(arrays[f"element/{element}/feature_mean"])
         potential.feature_scale[s] = torch.tensor(arrays[f"element/{element}/feature_scale"])
     potential._load_common(arrays)
     return potential
+
+
+def stored_repulsion(elements: Sequence[str], arrays: dict[str, np.ndarray]) -> Repulsion:
+    """Build the repulsion of a model file."""
+    repulsion = Repulsion(list(elements), torch.float64)
+    stored = {name: torch.tensor(arrays[REPULSION_FOLDER + name]) for name in repulsion.state_dict()}
+    repulsion.load_state_dict(stored, assign=True)
+    return repulsion

@@ -76,9 +76,11 @@ class Filter(torch.nn.Module):
     def forward(self, radial: Tensor, spherical: Tensor) -> Tensor:
         """Return (E, F) of radial functions (E, K) and invariants (E, L)."""
         silu = torch.nn.functional.silu
-        return self.radial_outer(silu(self.radial_inner(radial))) + self.spherical_outer(
-            silu(self.spherical_inner(spherical))
-        )
+        return self.of_distance(radial) + self.spherical_outer(silu(self.spherical_inner(spherical)))
+
+    def of_distance(self, radial: Tensor) -> Tensor:
+        """Return the part that depends on the distance alone, (E, F)."""
+        return self.radial_outer(torch.nn.functional.silu(self.radial_inner(radial)))
 
 
 class HeadProjection(torch.nn.Module):

@@ -9,10 +9,10 @@ import torch
 from ase.data import atomic_numbers
 from torch import Tensor
 
-from panna_plus.errors import DataError, require
 from panna_plus.families.so3krates.attention import Edges, Layer
 from panna_plus.families.so3krates.config import So3kratesConfig
 from panna_plus.families.so3krates.embedding import Embedding
+from panna_plus.families.so3krates.tables import radial_tables
 from panna_plus.graph import AtomicGraph, FrameStates, frame_states, sum_by_index
 from panna_plus.layers.cutoff import cosine_cutoff, exponential_cutoff, quintic_cutoff
 from panna_plus.layers.element_table import ElementTable
@@ -22,10 +22,9 @@ from panna_plus.layers.radial_basis import radial_basis
 from panna_plus.layers.spherical_harmonics import SphericalHarmonics
 from panna_plus.layers.terms import EnergyTerms
 from panna_plus.potential import Potential, Prediction
+from panna_plus.remarks import remarks_on, require_known_states, require_whole_numbers
 
 LONE_ATOM = ("reference", "network")
-# Below it the dispersion of an atom is no longer that of matter.
-LOWEST_RATIO = 0.3
 
 
 class EnergyHead(torch.nn.Module):
@@ -72,7 +71,7 @@ class So3kratesPotential(Potential):
         Smallest and largest total charge and number of unpaired electrons of the training frames.
     """
 
-    __jit_unused_properties__: ClassVar = ["n_parameters", "info_keys", "detail_names"]
+    __jit_unused_properties__: ClassVar = ["n_parameters", "info_keys", "state_ranges", "detail_names"]
     family = "so3krates"
     short_cutoff: Tensor
     message_norms: Tensor
@@ -108,13 +107,13 @@ class So3kratesPotential(Potential):
         self.register_buffer("spin_range", torch.zeros(2, dtype=torch.float64))
 
     @property
-    def info_keys(self) -> Sequence[str]:
-        keys = []
+    def state_ranges(self) -> dict[str, tuple[float, float]]:
+        found: dict[str, tuple[float, float]] = {}
         if self.config.charge_embedding or self.config.terms.electrostatics:
-            keys.append("charge")
+            found["charge"] = limits_of(self.charge_range)
         if self.config.spin_embedding:
-            keys.append("spin")
-        return keys
+            found["spin"] = limits_of(self.spin_range)
+        return found
 
     @property
     def detail_names(self) -> Sequence[str]:
@@ -213,39 +212,19 @@ class So3kratesPotential(Potential):
         return reference + torch.where(is_lone, torch.zeros_like(interaction), interaction)
 
     def prepare(self, graph: AtomicGraph) -> AtomicGraph:
-        self._require_whole_numbers(graph.charges, graph.spins)
+        states = {"charge": graph.charges.tolist(), "spin": graph.spins.tolist()}
+        require_whole_numbers(states, self.state_ranges)
         return graph
-
-    def _require_whole_numbers(self, charges: Tensor, spins: Tensor) -> None:
-        for key, values in (("charge", charges), ("spin", spins)):
-            strange = values[~torch.isfinite(values) | (values != torch.round(values))].tolist()
-            require(
-                not (strange and key in self.info_keys),
-                DataError,
-                f"atoms.info['{key}'] must be a whole number, found {strange[:1]}",
-            )
 
     def check(self, charges: Tensor, spins: Tensor) -> None:
         """Refuse charges and spins that are no whole numbers, and spins that the training did not have."""
-        self._require_whole_numbers(charges, spins)
-        if "spin" in self.info_keys:
-            low, high = self.spin_range.tolist()
-            strange = [s for s in spins.tolist() if not low <= s <= high]
-            require(
-                not strange,
-                DataError,
-                f"atoms.info['spin'] is {strange[0] if strange else 0:g} unpaired electrons; this model was trained "
-                f"with {low:g} to {high:g} and means nothing beyond (0 is a singlet: give the number of unpaired "
-                "electrons, not the multiplicity)",
-            )
+        require_known_states({"charge": charges.tolist(), "spin": spins.tolist()}, self.state_ranges)
 
     def remarks(self, graph: AtomicGraph, prediction: Prediction) -> dict[str, str]:
-        found: dict[str, str] = {}
-        if "charge" in self.info_keys:
-            found |= charge_remarks(graph, self.charge_range)
-        if "hirshfeld_ratios" in prediction.details:
-            found |= ratio_remarks(graph.species, prediction.details["hirshfeld_ratios"], self.elements)
-        return found
+        details = {name: value.detach().cpu().numpy() for name, value in prediction.details.items()}
+        is_periodic = (~torch.isnan(graph.volumes)).tolist()
+        species = graph.species.cpu().numpy()
+        return remarks_on(graph.charges.tolist(), is_periodic, species, details, self.elements, self.state_ranges)
 
     def initialize(self, inputs: Sequence[AtomicGraph]) -> None:
         """Take the mean number of neighbors and the ranges of charge and spin from the training frames."""
@@ -260,6 +239,9 @@ class So3kratesPotential(Potential):
     def arrays(self) -> dict[str, np.ndarray]:
         own = {n: t for n, t in self.state_dict().items() if t.is_floating_point()}
         return {name.replace(".", "/"): t.cpu().numpy() for name, t in own.items()}
+
+    def derived_arrays(self) -> dict[str, np.ndarray]:
+        return radial_tables(self.basis, self.layers, self.config.cutoff).arrays()
 
     def family_parameters(self) -> dict[str, Any]:
         return {
@@ -277,39 +259,10 @@ class So3kratesPotential(Potential):
                 module.index_by(numbers, n_rows[name])
 
 
-def charge_remarks(graph: AtomicGraph, trained: Tensor) -> dict[str, str]:
-    """Say what to know about total charges: those never checked, and those of periodic cells."""
-    found = {}
-    low, high = trained.tolist()
-    strange = [q for q in graph.charges.tolist() if not low <= q <= high]
-    if strange:
-        found["charge"] = (
-            f"total charge {strange[0]:g}: no reference with a charge other than {low:g} to {high:g} stands behind "
-            "this model; compare with one before relying on it"
-        )
-    if bool((~torch.isnan(graph.volumes) & (graph.charges != 0.0)).any()):
-        found["charged cell"] = (
-            "a periodic cell with a total charge: its partial charges add up to that charge and interact up to the "
-            "cutoff, without a neutralizing background; energies of cells of different size or charge do not compare"
-        )
-    return found
-
-
-def ratio_remarks(species: Tensor, ratios: Tensor, elements: Sequence[str]) -> dict[str, str]:
-    """Say which atoms have shrunk so much that their dispersion is not credible."""
-    is_low = ratios < LOWEST_RATIO
-    if not bool(is_low.any()):
-        return {}
-    counts = [
-        f"{int((is_low & (species == s)).sum())} of {int((species == s).sum())} {element}"
-        for s, element in enumerate(elements)
-        if bool((is_low & (species == s)).any())
-    ]
-    return {
-        "ratios": f"Hirshfeld ratios below {LOWEST_RATIO} for {', '.join(counts)} atoms (lowest "
-        f"{float(ratios.min()):.3f}): their dispersion is far too weak. The published SO3LR weights do this in bulk "
-        "water"
-    }
+def limits_of(span: Tensor) -> tuple[float, float]:
+    """Return a tensor of two numbers as such."""
+    low, high = span.tolist()
+    return low, high
 
 
 def cutoff_of_pairs(config: So3kratesConfig) -> float:
@@ -367,6 +320,7 @@ def from_arrays(
     for name, expected in potential.arrays().items():
         if arrays[name].shape != expected.shape:
             raise ValueError(f"array '{name}' must have shape {expected.shape}, found {arrays[name].shape}")
-    tensors = {name.replace("/", "."): torch.tensor(a) for name, a in arrays.items()}
+    stored = {name: a for name, a in arrays.items() if not name.startswith("tables/")}
+    tensors = {name.replace("/", "."): torch.tensor(a) for name, a in stored.items()}
     potential.load_state_dict(tensors, assign=True)
     return potential
