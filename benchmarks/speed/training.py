@@ -62,8 +62,9 @@ def main() -> int:
     torch.set_num_threads(1)
     results, skipped = {}, {}
     for name in arguments.sets:
-        if not SETS[name].train.exists():
-            skipped[name] = f"{SETS[name].train} not found; set PANNA_PLUS_DATA to the folder with the data sets"
+        missing = [str(f) for f in SETS[name].train if not f.exists()]
+        if missing:
+            skipped[name] = f"{', '.join(missing)} not found; set PANNA_PLUS_DATA to the folder with the data sets"
             print(f"not run: {name}: {skipped[name]}")
             continue
         results[name] = measured(name, SETS[name], arguments.device)
@@ -77,7 +78,7 @@ def measured(name: str, chosen: AccuracySet, device: str) -> dict:
     """Let all four ways train on one set, configured as a user would."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "config.yaml"
-        panna_plus("init", chosen.train, "--test", chosen.test, "-o", path)
+        panna_plus("init", *chosen.train, "--test", chosen.test, "-o", path)
         config = load_run_config(str(path), chosen.overrides)
         dataset = read_dataset(config, path.parent)
     contestants = [contestant(config, dataset, b, c, device) for b in ("torch", "native") for c in (False, True)]
