@@ -5,20 +5,33 @@
 
 namespace panna_plus_lammps {
 
-Verdict agree(const std::string &complaint, double closest_ratio, MPI_Comm world)
+namespace {
+
+/// Whether a complaint is only that of a rank that was told to stop: the engine says so of what it heard from others.
+bool is_echo(const std::string &complaint)
+{
+  return complaint.find("another process stopped") != std::string::npos;
+}
+
+}    // namespace
+
+Verdict agree(const std::string &complaint, double closest_ratio, double lowest_ratio, MPI_Comm world)
 {
   int me = 0, n_ranks = 1;
   MPI_Comm_rank(world, &me);
   MPI_Comm_size(world, &n_ranks);
-  const double mine[2] = {complaint.empty() ? n_ranks : static_cast<double>(me), std::min(closest_ratio, 1e30)};
-  double smallest[2];
-  MPI_Allreduce(mine, smallest, 2, MPI_DOUBLE, MPI_MIN, world);
-  return {smallest[0] < n_ranks ? static_cast<int>(smallest[0]) : -1, smallest[1]};
+  // Causes before echoes.
+  const int place = complaint.empty() ? 2 * n_ranks : is_echo(complaint) ? n_ranks + me : me;
+  const double mine[3] = {static_cast<double>(place), std::min(closest_ratio, 1e30), std::min(lowest_ratio, 1e30)};
+  double smallest[3];
+  MPI_Allreduce(mine, smallest, 3, MPI_DOUBLE, MPI_MIN, world);
+  const int first = static_cast<int>(smallest[0]);
+  return {first < 2 * n_ranks ? first % n_ranks : -1, smallest[1], smallest[2]};
 }
 
 int first_rank_with(bool mine, MPI_Comm world)
 {
-  return agree(mine ? "yes" : "", 0.0, world).complaining_rank;
+  return agree(mine ? "yes" : "", 0.0, 0.0, world).complaining_rank;
 }
 
 std::string text_of_rank(const std::string &text, int rank, MPI_Comm world)

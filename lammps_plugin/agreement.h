@@ -9,14 +9,16 @@
 
 namespace panna_plus_lammps {
 
-/// What all ranks know after one reduction of what each of them found in a step.
+/// What all ranks know after one reduction of what each of them found in a step: complaints, distances relative to
+/// those of the training data, Hirshfeld ratios.
 struct Verdict {
   int complaining_rank;    // -1: nobody complains
   double closest_ratio;    // smallest of all ranks
+  double lowest_ratio;     // the same
 };
 
 /// Collective. `complaint` is empty where all is well.
-Verdict agree(const std::string &complaint, double closest_ratio, MPI_Comm world);
+Verdict agree(const std::string &complaint, double closest_ratio, double lowest_ratio, MPI_Comm world);
 
 /// Collective: the lowest rank with `mine` set, -1 if there is none.
 int first_rank_with(bool mine, MPI_Comm world);

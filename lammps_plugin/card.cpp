@@ -85,6 +85,20 @@ class Reader {
   std::vector<CardEntry> entries_;
 };
 
+/// The entry with these keys; empty if there is none.
+std::string entry(const std::vector<CardEntry> &card, const std::vector<std::string> &wanted)
+{
+  for (const auto &[keys, value] : card)
+    if (keys == wanted) return value;
+  return {};
+}
+
+/// An entry of the energy terms beside the network.
+std::string term(const std::vector<CardEntry> &card, const std::string &name)
+{
+  return entry(card, {"family_parameters", "terms", name});
+}
+
 }    // namespace
 
 std::vector<CardEntry> card_entries(const std::string &json)
@@ -108,6 +122,23 @@ std::vector<std::string> error_lines(const std::vector<CardEntry> &card)
     split = keys[1];
   }
   return lines;
+}
+
+double long_range_cutoff(const std::vector<CardEntry> &card)
+{
+  const bool is_long_ranged = term(card, "electrostatics") == "true" || term(card, "dispersion") == "true";
+  return is_long_ranged ? std::atof(term(card, "long_range_cutoff").c_str()) : 0.0;
+}
+
+double dispersion_damping(const std::vector<CardEntry> &card)
+{
+  return term(card, "dispersion") == "true" ? std::atof(term(card, "dispersion_damping").c_str()) : 0.0;
+}
+
+Range trained_range(const std::vector<CardEntry> &card, const std::string &key)
+{
+  const auto limit = [&](const char *place) { return std::atof(entry(card, {"state_ranges", key, place}).c_str()); };
+  return {limit("0"), limit("1")};
 }
 
 std::vector<std::string> citations(const std::vector<CardEntry> &card)

@@ -23,6 +23,18 @@ std::vector<CardEntry> card_entries(const std::string &json);
 /// The mean absolute errors of the card, one line per split: "validation: energy 0.0021, forces 0.058".
 std::vector<std::string> error_lines(const std::vector<CardEntry> &card);
 
+/// Of models with long-range terms, angstrom, as the card has them; 0 for others.
+double long_range_cutoff(const std::vector<CardEntry> &card);
+double dispersion_damping(const std::vector<CardEntry> &card);
+
+/// Smallest and largest value of the training data.
+struct Range {
+  double low = 0.0, high = 0.0;
+};
+
+/// Of the total charge or of unpaired electrons: `key` is charge or spin.
+Range trained_range(const std::vector<CardEntry> &card, const std::string &key);
+
 /// What the card asks users to cite.
 std::vector<std::string> citations(const std::vector<CardEntry> &card);
 

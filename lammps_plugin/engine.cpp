@@ -125,6 +125,8 @@ Model::Model(const std::string &path, const Options &options) :
   PannaPlusOptions opening{};
   opening.precision = options.precision;
   opening.device = options.device.c_str();
+  opening.long_range_cutoff = options.long_range_cutoff;
+  opening.dispersion_damping = options.damping;
   if (engine_.open(path.c_str(), &opening, &model_) != 0) throw std::runtime_error(engine_.last_error());
   if (engine_.describe(model_, &description_) != 0) {
     const std::string reason = engine_.last_error();
@@ -132,6 +134,7 @@ Model::Model(const std::string &path, const Options &options) :
     throw std::runtime_error(reason);
   }
   elements_.assign(description_.elements, description_.elements + description_.n_elements);
+  details_.assign(description_.details, description_.details + description_.n_details);
 }
 
 std::unique_ptr<Model> Model::in_double() const
@@ -166,6 +169,11 @@ int Model::species_of(const std::string &element) const
 {
   const auto place = std::find(elements_.begin(), elements_.end(), element);
   return place == elements_.end() ? -1 : static_cast<int>(place - elements_.begin());
+}
+
+bool Model::has_detail(const std::string &name) const
+{
+  return std::find(details_.begin(), details_.end(), name) != details_.end();
 }
 
 double Model::memory_usage() const

@@ -33,7 +33,8 @@ struct Engine {
 /// One opened model file; released with the object.
 class Model {
  public:
-  /// `options.device` names one: cpu, cuda or cuda:N. Throws std::runtime_error with the engine's reason.
+  /// `options.device` names one: cpu, cuda or cuda:N; lengths are in angstrom. Throws std::runtime_error with the
+  /// engine's reason.
   Model(const std::string &path, const Options &options);
   ~Model();
   Model(const Model &) = delete;
@@ -56,6 +57,16 @@ class Model {
   std::string device_name() const;                              ///< the same, and what a CUDA device is called
   std::string weights_hash() const { return description_.weights_sha256; }
   double cutoff() const { return description_.cutoff; }    ///< angstrom
+  double reach() const { return description_.reach; }      ///< angstrom: how far energies depend on other atoms
+  double message_cutoff() const { return description_.message_cutoff; }    ///< angstrom, 0 for local models
+  bool has_messages() const { return description_.n_exchanges > 0; }
+  bool uses_charge() const { return description_.uses_charge != 0; }
+  bool uses_spin() const { return description_.uses_spin != 0; }
+  /// Whether the energies of the atoms of one rank depend on what others compute.
+  bool couples_ranks() const { return has_messages() || uses_charge() || uses_spin(); }
+  /// Names of what it knows of atoms beside energies and forces.
+  const std::vector<std::string> &details() const { return details_; }
+  bool has_detail(const std::string &name) const;
   const std::vector<std::string> &elements() const { return elements_; }
   double memory_usage() const;    ///< bytes
 
@@ -66,7 +77,7 @@ class Model {
   std::string absolute_path_;
   PannaPlusModel *model_ = nullptr;
   PannaPlusDescription description_{};
-  std::vector<std::string> elements_;
+  std::vector<std::string> elements_, details_;
 };
 
 }    // namespace panna_plus_lammps

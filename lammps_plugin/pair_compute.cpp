@@ -78,6 +78,7 @@ void PairPannaPlus::compute(int eflag, int vflag)
   stop_or_warn(complaint, results);
   if (!force->newton_pair) bring_ghosts_home();
   tally(results, scale);
+  hand_out_details(scale * units_.energy);
 }
 
 /// The factor of energy, forces and virial. `fix adapt` may set one per pair of types, but the energy of an atom is
@@ -104,26 +105,39 @@ double PairPannaPlus::common_scale() const
 /// Fill the buffers and `results`. Never throws: returns what went wrong, for all ranks to hear.
 std::string PairPannaPlus::evaluate(PannaPlusResults &results)
 {
+  PannaPlusNeighborhood atoms{};
+  std::string complaint = prepare(atoms, results);
+  // A rank that gives up here leaves the others waiting for its messages.
+  if (model_in_use_->couples_ranks()) complaint = first_complaint(complaint, world);
+  if (!complaint.empty()) return complaint;
   try {
-    const PannaPlusNeighborhood atoms = gather();
-    const std::string fault = fault_in("position", atoms.positions, atoms.n_atoms);
-    if (!fault.empty()) return fault;
-    results = wanted_results(atoms.n_atoms);
     model_in_use_->compute(atoms, results);
     return fault_of(results, atoms.n_atoms);
   } catch (const std::exception &fault) {
-    return std::string("pair_style panna_plus: ") + fault.what() + place_of_failure();
+    return described(fault);
   }
 }
 
-/// What memory is taken for, and where.
-std::string PairPannaPlus::place_of_failure() const
+/// What needs no other rank. Never throws.
+std::string PairPannaPlus::prepare(PannaPlusNeighborhood &atoms, PannaPlusResults &results)
+{
+  try {
+    atoms = gather();
+    results = wanted_results(atoms.n_atoms);
+    return fault_in("position", atoms.positions, atoms.n_atoms);
+  } catch (const std::exception &fault) {
+    return described(fault);
+  }
+}
+
+/// With what memory is taken for, and where.
+std::string PairPannaPlus::described(const std::exception &fault) const
 {
   int64_t n_pairs = 0;
   for (int k = 0; k < list->inum; ++k) n_pairs += list->numneigh[list->ilist[k]];
-  return " (rank " + std::to_string(comm->me) + ", step " + std::to_string(update->ntimestep) + ", " +
-      std::to_string(atom->nlocal) + " atoms, " + std::to_string(atom->nghost) + " atoms around them, " +
-      std::to_string(n_pairs) + " pairs in the neighbor list)";
+  return std::string("pair_style panna_plus: ") + fault.what() + " (rank " + std::to_string(comm->me) + ", step " +
+      std::to_string(update->ntimestep) + ", " + std::to_string(atom->nlocal) + " atoms, " +
+      std::to_string(atom->nghost) + " atoms around them, " + std::to_string(n_pairs) + " pairs in the neighbor list)";
 }
 
 PannaPlusNeighborhood PairPannaPlus::gather()
@@ -154,6 +168,9 @@ PannaPlusNeighborhood PairPannaPlus::gather()
   atoms.neighbor_mask = NEIGHMASK;
   atoms.n_threads = comm->nthreads;
   atoms.generation = generation_.of(*neighbor, buffers_.species, buffers_.centers);
+  atoms.total_charge = options_.charge;
+  atoms.unpaired_electrons = options_.spin;
+  if (model_in_use_->couples_ranks()) atoms.exchange = traffic_.exchange(options_.halo_in_use());
   return atoms;
 }
 
@@ -165,6 +182,7 @@ PannaPlusResults PairPannaPlus::wanted_results(int64_t n_atoms)
   if (eflag_atom) results.atomic_energies = zeroed(buffers_.atomic_energies, n);
   if (vflag_atom) results.atomic_virials = zeroed(buffers_.atomic_virials, 6 * n);
   if (cvflag_atom) results.centroid_virials = zeroed(buffers_.centroid_virials, 9 * n);
+  request_details(results, n_atoms);
   return results;
 }
 
@@ -188,11 +206,12 @@ std::string PairPannaPlus::fault_of(const PannaPlusResults &results, int64_t n_a
       closest_pair_text(results);
 }
 
-/// Collective: stop on all ranks if one of them has a reason; warn once about short distances.
+/// Collective: stop on all ranks if one of them has a reason; warn once about short distances and low ratios.
 void PairPannaPlus::stop_or_warn(const std::string &complaint, const PannaPlusResults &results)
 {
-  const Verdict verdict = agree(complaint, results.closest_ratio, world);
+  const Verdict verdict = agree(complaint, results.closest_ratio, lowest_ratio(), world);
   if (verdict.complaining_rank >= 0) error->all(FLERR, text_of_rank(complaint, verdict.complaining_rank, world));
+  warn_of_ratios(verdict.lowest_ratio);
   if (!options_.guard || verdict.closest_ratio >= warning_ratio) return;
   const bool stop = verdict.closest_ratio < stopping_ratio;
   if (warned_ && !stop) return;
@@ -230,34 +249,31 @@ std::string PairPannaPlus::closest_pair_text(const PannaPlusResults &results) co
 /// With newton off LAMMPS does not send what we add to ghosts to their owners.
 void PairPannaPlus::bring_ghosts_home()
 {
-  columns_home_ = {&buffers_.forces};
-  if (vflag_atom) columns_home_.push_back(&buffers_.atomic_virials);
-  if (cvflag_atom) columns_home_.push_back(&buffers_.centroid_virials);
   // comm_reverse_off is the room for all of them; what is packed is what travels.
-  comm->reverse_comm(this);
+  std::vector<Traffic::Columns> columns = {{buffers_.forces.data(), 3, 0, 3}};
+  if (vflag_atom) columns.push_back({buffers_.atomic_virials.data(), 6, 0, 6});
+  if (cvflag_atom) columns.push_back({buffers_.centroid_virials.data(), 9, 0, 9});
+  traffic_.from_ghosts(columns);
+}
+
+int PairPannaPlus::pack_forward_comm(int n, int *atoms, double *buffer, int, int *)
+{
+  return traffic_.pack(n, atoms, buffer);
+}
+
+void PairPannaPlus::unpack_forward_comm(int n, int first, double *buffer)
+{
+  traffic_.unpack_copied(n, first, buffer);
 }
 
 int PairPannaPlus::pack_reverse_comm(int n, int first, double *buffer)
 {
-  const auto n_atoms = buffers_.species.size();
-  double *end = buffer;
-  for (int i = first; i < first + n; ++i)
-    for (const std::vector<double> *column : columns_home_) {
-      const std::size_t width = column->size() / n_atoms;
-      end = std::copy_n(column->data() + i * width, width, end);
-    }
-  return static_cast<int>(end - buffer);
+  return traffic_.pack(n, first, buffer);
 }
 
 void PairPannaPlus::unpack_reverse_comm(int n, int *atoms, double *buffer)
 {
-  const auto n_atoms = buffers_.species.size();
-  for (int k = 0; k < n; ++k)
-    for (std::vector<double> *column : columns_home_) {
-      const std::size_t width = column->size() / n_atoms;
-      add_scaled(column->data() + atoms[k] * width, buffer, width, 1.0);
-      buffer += width;
-    }
+  traffic_.unpack_added(n, atoms, buffer);
 }
 
 /// Add to what other styles have put there (hybrid/overlay). With newton off the ghosts' rows have gone

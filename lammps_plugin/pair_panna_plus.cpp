@@ -4,6 +4,7 @@
 #include "pair_panna_plus.h"
 
 #include "card.h"
+#include "charge_checks.h"
 #include "devices.h"
 #include "setup_checks.h"
 #include "type_labels.h"
@@ -57,7 +58,7 @@ template <class Body> std::string complaint_of(Body body, MPI_Comm world)
 
 }    // namespace
 
-PairPannaPlus::PairPannaPlus(LAMMPS *lammps) : Pair(lammps)
+PairPannaPlus::PairPannaPlus(LAMMPS *lammps) : Pair(lammps), traffic_(lammps, this), deep_halo_(lammps)
 {
   one_coeff = 1;
   manybody_flag = 1;
@@ -73,21 +74,28 @@ PairPannaPlus::PairPannaPlus(LAMMPS *lammps) : Pair(lammps)
 
 PairPannaPlus::~PairPannaPlus()
 {
-  if (!copymode) deallocate();
+  if (copymode) return;
+  deallocate();
+  deep_halo_.release();
 }
 
 /// Also called on this same object when the script repeats pair_style: everything starts anew.
 void PairPannaPlus::settings(int n_words, char **words)
 {
   forget_model();
-  warned_ = false;
+  warned_ = warned_of_ratios_ = false;
   restarted_ = {};
+  set_options(std::vector<std::string>(words, words + n_words));
+  check_launcher(lmp);
+}
+
+void PairPannaPlus::set_options(const std::vector<std::string> &words)
+{
   try {
-    options_ = parse_options(std::vector<std::string>(words, words + n_words));
+    options_ = parse_options(words);
   } catch (const std::invalid_argument &fault) {
     error->all(FLERR, std::string(fault.what()));
   }
-  check_launcher(lmp);
 }
 
 void PairPannaPlus::close_models()
@@ -101,6 +109,7 @@ void PairPannaPlus::forget_model()
 {
   close_models();
   deallocate();
+  deep_halo_.release();
 }
 
 void PairPannaPlus::coeff(int n_words, char **words)
@@ -120,6 +129,7 @@ void PairPannaPlus::coeff(int n_words, char **words)
   units_ = units_of(lmp);
   const std::string complaint = open_model(words[2]);
   if (!complaint.empty()) error->all(FLERR, "pair_style panna_plus: " + complaint);
+  check_charge_and_spin(lmp, *model_, options_);
   map_elements(by_label ? elements_by_label(lmp) : std::vector<std::string>(words + 3, words + n_words));
   print_summary();
   compare_with_restart();
@@ -142,12 +152,17 @@ std::string PairPannaPlus::open_on(const std::string &device, const std::string 
 {
   close_models();
   Options options = options_;
+  options.long_range_cutoff /= units_.length;
+  options.damping /= units_.length;
   options.device = device;
   std::string complaint = complaint_of([&] { model_ = std::make_unique<Model>(path, options); }, world);
   if (complaint.empty() && text_of_rank(model_->weights_hash(), 0, world) != model_->weights_hash())
     complaint = "the file " + path + " is not the same on all machines of this run";
   complaint = first_complaint(complaint, world);
-  if (!complaint.empty()) close_models();
+  if (complaint.empty())
+    details_.set_names(model_->details());
+  else
+    close_models();
   return complaint;
 }
 
@@ -215,11 +230,38 @@ void PairPannaPlus::print_summary() const
       ", guard " + (options_.guard ? "on" : "off") + ", backend " + options_.backend_name() +
       ", device " + (devices.empty() ? "cpu" : "cuda") + "\n" + devices;
   if (!no_cuda_.empty()) text += "  not on CUDA: " + no_cuda_ + "\n";
+  text += system_lines(card);
   for (const std::string &line : error_lines(card))
     text += "  mean absolute errors (eV, angstrom), " + line + "\n";
   text += "  units " + units_.style + ": 1 angstrom = " + decimal(units_.length) + ", 1 eV = " +
       decimal(units_.energy) + "\n";
   utils::logmesg(lmp, text);
+  warn_of_charge(lmp, *model_, options_);
+}
+
+/// What concerns the system as a whole, where the model looks at it.
+std::string PairPannaPlus::system_lines(const std::vector<CardEntry> &card) const
+{
+  std::string text;
+  if (model_->has_messages())
+    text += "  halo " + halo_name(options_.halo_in_use()) + ", energies reach " + decimal(model_->reach()) +
+        " angstrom\n";
+  std::vector<std::string> parts;
+  if (model_->uses_charge()) parts.push_back("charge " + decimal(options_.charge));
+  if (model_->uses_spin()) parts.push_back("spin " + decimal(options_.spin));
+  const double own[2] = {long_range_cutoff(card), dispersion_damping(card)};
+  const double given[2] = {options_.long_range_cutoff / units_.length, options_.damping / units_.length};
+  const char *names[2] = {"lr_cutoff ", "damping "};
+  for (int k = 0; k < 2; ++k)
+    if (own[k] > 0.0) parts.push_back(names[k] + decimal(given[k] > 0.0 ? given[k] : own[k]) + " angstrom");
+  if (model_->has_detail("charges")) parts.push_back(std::string("charges ") + (options_.charges ? "on" : "off"));
+  for (std::size_t k = 0; k < parts.size(); ++k) text += (k == 0 ? "  " : ", ") + parts[k];
+  return parts.empty() ? text : text + "\n";
+}
+
+bool PairPannaPlus::has_deep_halo() const
+{
+  return model_ && model_->has_messages() && options_.halo_in_use() == Halo::deep;
 }
 
 void PairPannaPlus::init_style()
@@ -228,8 +270,31 @@ void PairPannaPlus::init_style()
   check_exclusions(lmp, species_of_type_);
   check_masses(lmp, element_of_type_);
   check_computes(lmp);
-  neighbor->add_request(this, NeighConst::REQ_FULL);
+  say_whether_centroids_are_known();
+  if (options_.charges) check_atoms_have_charges(lmp);
+  neighbor->add_request(this, NeighConst::REQ_FULL | (has_deep_halo() ? NeighConst::REQ_GHOST : 0));
+  if (has_deep_halo()) deep_halo_.ask_for(ghost_cutoff());
+  if (options_.charges || (model_ && model_->couples_ranks())) traffic_.announce();
+  if (model_ && model_->has_messages()) check_tiles(lmp, ghost_cutoff());
   use_double_if_minimizing();
+}
+
+/// The native engine knows the gradient of a pair of atoms with messages as a whole, and not what of it belongs to the
+/// energy of which atom: LAMMPS then refuses the compute.
+void PairPannaPlus::say_whether_centroids_are_known()
+{
+  const bool is_known = !model_ || model_->message_cutoff() == 0.0 || options_.backend == Backend::torch;
+  centroidstressflag = is_known ? CENTROID_AVAIL : CENTROID_NOTAVAIL;
+  if (is_known) return;
+  // A hybrid style asked when its parts were made.
+  force->pair->centroidstressflag = CENTROID_NOTAVAIL;
+  check_centroid_computes(lmp);
+}
+
+/// How far atoms of other ranks must be known, in the script's units.
+double PairPannaPlus::ghost_cutoff() const
+{
+  return has_deep_halo() ? model_->reach() * units_.length : cutoff_;
 }
 
 /// A line search compares energies that differ by less than float resolves. Collective.
@@ -257,7 +322,7 @@ double PairPannaPlus::init_one(int type, int other)
 
 void PairPannaPlus::setup()
 {
-  check_ghost_cutoff(lmp, cutoff_);
+  check_ghost_cutoff(lmp, ghost_cutoff());
 }
 
 /// What fixes, computes and library users ask for by name.
@@ -266,6 +331,7 @@ void *PairPannaPlus::extract(const char *name, int &dimension)
   if (!model_) return nullptr;
   dimension = 0;
   if (std::strcmp(name, "cutoff") == 0) return &cutoff_;
+  if (int *trigger = trigger_named(name)) return trigger;
   dimension = 2;
   if (std::strcmp(name, "scale") == 0) return scale_;
   return nullptr;
@@ -273,7 +339,7 @@ void *PairPannaPlus::extract(const char *name, int &dimension)
 
 double PairPannaPlus::memory_usage()
 {
-  double bytes = Pair::memory_usage() + buffers_.memory_usage() + generation_.memory_usage();
+  double bytes = Pair::memory_usage() + buffers_.memory_usage() + details_.memory_usage() + generation_.memory_usage();
   for (const auto *model : {&model_, &double_model_})
     if (*model) bytes += (*model)->memory_usage();
   return bytes;

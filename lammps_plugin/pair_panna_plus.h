@@ -2,17 +2,23 @@
 //
 // pair_style panna_plus [precision mixed|double] [guard on|off] [backend auto|native|torch]
 //                       [device auto|cpu|cuda|cuda:N]
+//                       [halo auto|layer|deep] [charges on|off] [charge Q] [spin S] [lr_cutoff R] [damping D]
 // pair_coeff * * model.pt Si O NULL, or the word labels in place of the elements
 #ifndef PANNA_PLUS_PAIR_PANNA_PLUS_H
 #define PANNA_PLUS_PAIR_PANNA_PLUS_H
 
 #include "agreement.h"
+#include "card.h"
+#include "details.h"
 #include "engine.h"
 #include "generation.h"
+#include "halo.h"
 #include "options.h"
 #include "pair.h"
+#include "traffic.h"
 #include "units.h"
 
+#include <exception>
 #include <memory>
 #include <string>
 #include <vector>
@@ -40,7 +46,7 @@ struct Restarted {
   std::vector<std::string> elements;    // of the types, from the first on
 };
 
-/// Strictly local potentials in LAMMPS: gather, call the engine, tally. The file decides which potential.
+/// Potentials in LAMMPS: gather, call the engine, tally. The file decides which potential.
 class PairPannaPlus : public LAMMPS_NS::Pair {
  public:
   explicit PairPannaPlus(LAMMPS_NS::LAMMPS *lammps);
@@ -51,8 +57,11 @@ class PairPannaPlus : public LAMMPS_NS::Pair {
   void init_style() override;
   double init_one(int type, int other) override;
   void *extract(const char *name, int &dimension) override;
+  void *extract_peratom(const char *name, int &columns) override;
   void setup() override;
   void compute(int eflag, int vflag) override;
+  int pack_forward_comm(int n, int *atoms, double *buffer, int is_periodic, int *images) override;
+  void unpack_forward_comm(int n, int first, double *buffer) override;
   int pack_reverse_comm(int n, int first, double *buffer) override;
   void unpack_reverse_comm(int n, int *atoms, double *buffer) override;
   void write_restart(FILE *file) override;
@@ -63,6 +72,7 @@ class PairPannaPlus : public LAMMPS_NS::Pair {
 
  private:
   // Commands and setup: pair_panna_plus.cpp
+  void set_options(const std::vector<std::string> &words);
   void close_models();
   void forget_model();
   void allocate();
@@ -73,11 +83,16 @@ class PairPannaPlus : public LAMMPS_NS::Pair {
   void map_elements(const std::vector<std::string> &names);
   void mark_types();
   void print_summary() const;    // collective
+  std::string system_lines(const std::vector<CardEntry> &card) const;
+  bool has_deep_halo() const;
+  void say_whether_centroids_are_known();
+  double ghost_cutoff() const;
 
   // One step: pair_compute.cpp
   double common_scale() const;
   std::string evaluate(PannaPlusResults &results);
-  std::string place_of_failure() const;
+  std::string prepare(PannaPlusNeighborhood &atoms, PannaPlusResults &results);
+  std::string described(const std::exception &fault) const;
   PannaPlusNeighborhood gather();
   PannaPlusResults wanted_results(int64_t n_atoms);
   std::string fault_in(const char *what, const double *values, int64_t n_atoms) const;
@@ -88,10 +103,18 @@ class PairPannaPlus : public LAMMPS_NS::Pair {
   std::string atom_name(int64_t atom) const;
   std::string closest_pair_text(const PannaPlusResults &results) const;
 
+  // Charges and other numbers of atoms: pair_details.cpp
+  int *trigger_named(const char *name);
+  void request_details(PannaPlusResults &results, int64_t n_atoms);
+  void hand_out_details(double energy);
+  double lowest_ratio();
+  void warn_of_ratios(double lowest);
+
   // Restart files: pair_restart.cpp
   void warn_of_another_device(const Restarted &restarted) const;
   void compare_with_restart();
   std::string difference_from(const Restarted &restarted) const;
+  void write_number(FILE *file, int number) const;
   void write_text(FILE *file, const std::string &text) const;
   std::string read_text(FILE *file) const;
   int read_number(FILE *file) const;
@@ -108,8 +131,11 @@ class PairPannaPlus : public LAMMPS_NS::Pair {
   double **scale_ = nullptr;    // by pair of types: what `fix adapt` writes to
   Buffers buffers_;
   Generation generation_;
-  std::vector<std::vector<double> *> columns_home_;    // arrays that travel in bring_ghosts_home
+  Traffic traffic_;
+  DeepHalo deep_halo_;
+  Details details_;
   bool warned_ = false;
+  bool warned_of_ratios_ = false;
   Restarted restarted_;    // until pair_coeff
 };
 

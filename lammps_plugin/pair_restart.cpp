@@ -19,10 +19,10 @@ using namespace LAMMPS_NS;
 
 void PairPannaPlus::write_restart_settings(FILE *file)
 {
-  const bool used_cuda = model_ && model_->device() != "cpu";
-  const int numbers[5] = {options_.precision, options_.guard, static_cast<int>(options_.backend),
-                          options_.device == "cpu", used_cuda};
-  std::fwrite(numbers, sizeof(int), 5, file);
+  const std::vector<std::string> words = options_.words();
+  write_number(file, static_cast<int>(words.size()));
+  for (const std::string &word : words) write_text(file, word);
+  write_number(file, model_ && model_->device() != "cpu");
   write_text(file, model_ ? model_->path() : "");
   write_text(file, model_ ? model_->weights_hash() : "");
   for (int type = 1; type <= atom->ntypes; ++type) write_text(file, model_ ? element_of_type_[type] : "NULL");
@@ -30,10 +30,9 @@ void PairPannaPlus::write_restart_settings(FILE *file)
 
 void PairPannaPlus::read_restart_settings(FILE *file)
 {
-  options_.precision = static_cast<PannaPlusPrecision>(read_number(file));
-  options_.guard = read_number(file) != 0;
-  options_.backend = static_cast<Backend>(read_number(file));
-  options_.device = read_number(file) != 0 ? "cpu" : "auto";
+  std::vector<std::string> words(read_number(file));
+  for (std::string &word : words) word = read_text(file);
+  set_options(words);
   restarted_ = {};
   restarted_.used_cuda = read_number(file) != 0;
   restarted_.path = read_text(file);
@@ -96,10 +95,14 @@ std::string PairPannaPlus::difference_from(const Restarted &restarted) const
       ") and the elements" + elements;
 }
 
+void PairPannaPlus::write_number(FILE *file, int number) const
+{
+  std::fwrite(&number, sizeof(int), 1, file);
+}
+
 void PairPannaPlus::write_text(FILE *file, const std::string &text) const
 {
-  const int length = static_cast<int>(text.size());
-  std::fwrite(&length, sizeof(int), 1, file);
+  write_number(file, static_cast<int>(text.size()));
   std::fwrite(text.data(), 1, text.size(), file);
 }
 

@@ -3,7 +3,6 @@
 
 #include "atom.h"
 #include "comm.h"
-#include "domain.h"
 #include "element_masses.h"
 #include "error.h"
 #include "force.h"
@@ -144,23 +143,12 @@ void check_computes(LAMMPS_NS::LAMMPS *lammps)
                          "groups. Compare two runs instead, with and without one of the groups");
 }
 
-void check_ghost_cutoff(LAMMPS_NS::LAMMPS *lammps, double cutoff)
+void check_centroid_computes(LAMMPS_NS::LAMMPS *lammps)
 {
-  // In a triclinic box LAMMPS keeps the ghost cutoff as a fraction of the distance between opposite faces.
-  const auto *domain = lammps->domain;
-  const double *h_inv = domain->h_inv;
-  const double per_length[3] = {std::hypot(std::hypot(h_inv[0], h_inv[5]), h_inv[4]), std::hypot(h_inv[1], h_inv[3]),
-                                h_inv[2]};
-  for (int d = 0; d < 3; ++d) {
-    const double ghosts = lammps->comm->cutghost[d] / (domain->triclinic ? per_length[d] : 1.0);
-    if (ghosts >= cutoff * (1.0 - 1e-10)) continue;
-    char text[256];
-    std::snprintf(text, sizeof text,
-                  "pair_style panna_plus: atoms of other ranks are known up to %.6g only, but the model needs "
-                  "%.6g: write 'comm_modify cutoff %.6g' or leave it to LAMMPS",
-                  ghosts, cutoff, cutoff + lammps->neighbor->skin);
-    lammps->error->all(FLERR, std::string(text));
-  }
+  if (lammps->comm->me != 0 || lammps->modify->get_compute_by_style("^centroid/stress/atom").empty()) return;
+  lammps->error->warning(FLERR,
+                         "pair_style panna_plus: compute centroid/stress/atom has no pair part for models with "
+                         "messages on the native engine: use compute stress/atom for stresses, or 'backend torch'");
 }
 
 }    // namespace panna_plus_lammps

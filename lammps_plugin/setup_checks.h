@@ -26,8 +26,8 @@ void check_masses(LAMMPS_NS::LAMMPS *lammps, const std::vector<std::string> &ele
 /// Warns, with the reason, where LAMMPS is about to refuse a compute that takes the energy of one pair of atoms.
 void check_computes(LAMMPS_NS::LAMMPS *lammps);
 
-/// `cutoff` in the script's units of length.
-void check_ghost_cutoff(LAMMPS_NS::LAMMPS *lammps, double cutoff);
+/// The same for centroid virials, of a style that does not have them.
+void check_centroid_computes(LAMMPS_NS::LAMMPS *lammps);
 
 }    // namespace panna_plus_lammps
 

@@ -20,7 +20,31 @@ std::int64_t ScriptBatch::gather(const Neighborhood &atoms, std::int64_t first, 
     listed += atoms.n_neighbors[row];
   }
   n_centers = static_cast<std::int64_t>(rows.size());
-  for (std::int64_t center = 0; center < n_centers; ++center) {
+  add_pairs(atoms, 0, n_centers, limits, closest);
+  return end;
+}
+
+void ScriptBatch::gather_all(const Neighborhood &atoms, const PairLimits &limits, const Rings &rings,
+                             ClosestPair &closest) {
+  clear();
+  for (std::int64_t k = 0; k < atoms.n_centers; ++k) {
+    if (center_species(atoms, atoms.centers[k], limits.n_elements) >= 0) number_of(atoms, atoms.centers[k]);
+  }
+  n_centers = static_cast<std::int64_t>(rows.size());
+  add_pairs(atoms, 0, n_centers, limits, closest);
+  PairLimits near = limits;
+  near.cutoff = rings.cutoff;
+  ClosestPair reported_elsewhere;
+  for (std::int64_t ring = 0, first = n_centers; ring < rings.n; ++ring) {
+    const auto last = static_cast<std::int64_t>(rows.size());
+    add_pairs(atoms, first, last, near, reported_elsewhere);
+    first = last;
+  }
+}
+
+void ScriptBatch::add_pairs(const Neighborhood &atoms, std::int64_t first, std::int64_t last, const PairLimits &limits,
+                            ClosestPair &closest) {
+  for (std::int64_t center = first; center < last; ++center) {
     gather_neighbors(atoms, rows[static_cast<std::size_t>(center)], limits, found_, closest);
     for (const NeighborRow &neighbor : found_) {
       centers.push_back(center);
@@ -28,7 +52,6 @@ std::int64_t ScriptBatch::gather(const Neighborhood &atoms, std::int64_t first, 
       displacements.insert(displacements.end(), neighbor.r, neighbor.r + 3);
     }
   }
-  return end;
 }
 
 void ScriptBatch::clear() {

@@ -5,7 +5,8 @@
 namespace panna_plus {
 
 const std::vector<Family> &cpu_families() {
-  static const std::vector<Family> families = {{"panna", build_script_potential}};
+  static const std::vector<Family> families = {{"panna", build_script_potential},
+                                               {"so3krates", build_script_potential}};
   return families;
 }
 

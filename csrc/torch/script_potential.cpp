@@ -13,6 +13,7 @@
 
 #include "system/failure.h"
 #include "torch/script_batch.h"
+#include "torch/script_messages.h"
 
 namespace panna_plus {
 namespace {
@@ -86,6 +87,19 @@ at::Tensor tensor_of(std::vector<T> &values, std::vector<std::int64_t> shape, at
   return torch::from_blob(values.data(), shape, torch::TensorOptions().dtype(type));
 }
 
+/// What a program is told beside pairs and species, as in `FrameStates` of panna_plus/graph.py: one frame.
+struct FrameStates {
+  at::Tensor of_atoms, charges, spins, is_owned;
+
+  FrameStates(const Neighborhood &atoms, const ScriptBatch &batch)
+      : of_atoms(at::zeros({static_cast<std::int64_t>(batch.rows.size())}, torch::kInt64)),
+        charges(at::full({1}, atoms.total_charge, torch::kFloat64)),
+        spins(at::full({1}, atoms.unpaired_electrons, torch::kFloat64)),
+        is_owned(at::zeros_like(of_atoms, torch::kBool)) {
+    is_owned.slice(0, 0, batch.n_centers).fill_(true);
+  }
+};
+
 class ScriptPotential final : public Potential {
  public:
   ScriptPotential(const ModelFile &file, Precision precision)
@@ -94,7 +108,10 @@ class ScriptPotential final : public Potential {
         n_elements_(static_cast<std::int64_t>(file.elements().size())),
         shortest_distances_(file.array("shortest_distances", {n_elements_, n_elements_})),
         program_(in_torch(what_, [&] { return load(file.path(), precision); })),
-        forward_(in_torch(what_, [&] { return program_.get_method("forward"); })) {}
+        forward_(in_torch(what_, [&] { return program_.get_method("forward"); })),
+        is_local_(file.family() == "panna") {
+    if (!is_local_) describe_messages(file, own_description());
+  }
 
   void compute(const Neighborhood &atoms, Results &results) const override;
   std::size_t memory_usage() const override;
@@ -104,7 +121,11 @@ class ScriptPotential final : public Potential {
     at::Tensor energies;   // (n_atoms) float64, eV
     at::Tensor gradients;  // (n_pairs, 3) float64, eV/angstrom
   };
-  Output evaluate(ScriptBatch &batch) const;
+  static torch::jit::Stack inputs_of(ScriptBatch &batch);
+  Output evaluate(torch::jit::Stack inputs) const;
+  void compute_all(const Neighborhood &atoms, const PairLimits &limits, Results &results) const;
+  void set_details(const ScriptBatch &batch, torch::jit::Stack inputs, const FrameStates &states,
+                   Results &results) const;
   at::Tensor checked(const at::Tensor &found, const std::vector<std::int64_t> &shape, const char *name) const;
   static void add(const ScriptBatch &batch, const Output &output, Results &results);
 
@@ -113,32 +134,76 @@ class ScriptPotential final : public Potential {
   std::vector<double> shortest_distances_;  // (S, S), angstrom
   torch::jit::Module program_;
   torch::jit::Method forward_;
+  bool is_local_;  // centers and their neighbors are enough
 };
 
 void ScriptPotential::compute(const Neighborhood &atoms, Results &results) const {
   // The host's own number: OpenMP keeps it, and the host may share out its loops by it.
   at::set_num_threads(atoms.n_threads);
   const PairLimits limits{description().cutoff, static_cast<int>(n_elements_), shortest_distances_.data()};
+  if (!is_local_) return compute_all(atoms, limits, results);
   ScriptBatch batch(atoms.n_atoms);
   for (std::int64_t next = 0; next < atoms.n_centers;) {
     next = batch.gather(atoms, next, limits, results.closest);
-    if (batch.n_centers > 0) add(batch, evaluate(batch), results);
+    if (batch.n_centers > 0) add(batch, evaluate(inputs_of(batch)), results);
   }
 }
 
-ScriptPotential::Output ScriptPotential::evaluate(ScriptBatch &batch) const {
+/// One graph of the centers and all that their energies depend on: sums over the centers are taken in the program.
+void ScriptPotential::compute_all(const Neighborhood &atoms, const PairLimits &limits, Results &results) const {
+  require(!atoms.exchange || !atoms.exchange->has_images(),
+          "the TorchScript backend evaluates what is around the centres itself: expected neighbour lists of all rows "
+          "within reach of them, found an exchange of images");
+  ScriptBatch batch(atoms.n_atoms);
+  batch.gather_all(atoms, limits, {description().message_cutoff, description().n_exchanges}, results.closest);
+  if (batch.n_centers == 0) return;
+  const FrameStates states(atoms, batch);
+  torch::jit::Stack inputs = inputs_of(batch);
+  set_details(batch, inputs, states, results);
+  inputs.insert(inputs.end(), {torch::jit::IValue(), states.charges, states.spins, states.is_owned});
+  add(batch, evaluate(std::move(inputs)), results);
+}
+
+torch::jit::Stack ScriptPotential::inputs_of(ScriptBatch &batch) {
   const auto n_atoms = static_cast<std::int64_t>(batch.rows.size());
   const auto n_pairs = static_cast<std::int64_t>(batch.centers.size());
+  return {tensor_of(batch.displacements, {n_pairs, 3}, torch::kFloat64),
+          tensor_of(batch.centers, {n_pairs}, torch::kInt64), tensor_of(batch.neighbors, {n_pairs}, torch::kInt64),
+          tensor_of(batch.species, {n_atoms}, torch::kInt64)};
+}
+
+ScriptPotential::Output ScriptPotential::evaluate(torch::jit::Stack inputs) const {
+  const std::int64_t n_pairs = inputs[0].toTensor().size(0), n_atoms = inputs[3].toTensor().size(0);
   return in_torch(what_, [&] {
-    const torch::jit::IValue outputs = forward_({tensor_of(batch.displacements, {n_pairs, 3}, torch::kFloat64),
-                                                 tensor_of(batch.centers, {n_pairs}, torch::kInt64),
-                                                 tensor_of(batch.neighbors, {n_pairs}, torch::kInt64),
-                                                 tensor_of(batch.species, {n_atoms}, torch::kInt64)});
+    const torch::jit::IValue outputs = forward_(std::move(inputs));
     require(outputs.isTuple() && outputs.toTupleRef().size() == 2,
             what_ + " does not return energies and gradients: export the model again");
     const auto &pair = outputs.toTupleRef().elements();
     return Output{checked(pair[0].toTensor(), {n_atoms}, "energies"),
                   checked(pair[1].toTensor(), {n_pairs, 3}, "gradients")};
+  });
+}
+
+/// A second evaluation, without gradients: `forward` gives energies alone.
+void ScriptPotential::set_details(const ScriptBatch &batch, torch::jit::Stack inputs, const FrameStates &states,
+                                  Results &results) const {
+  if (results.n_details == 0) return;
+  in_torch(what_, [&] {
+    const torch::NoGradGuard no_gradients;
+    torch::jit::Method method = program_.get_method("atomic_values");
+    const auto &argument = method.function().getSchema().arguments().back().type()->expectRef<c10::OptionalType>();
+    inputs.push_back(c10::ivalue::Tuple::createNamed({states.of_atoms, states.charges, states.spins, states.is_owned},
+                                                     argument.getElementType()->expect<c10::TupleType>()));
+    const auto outputs = method(std::move(inputs)).toGenericDict();
+    for (int d = 0; d < results.n_details; ++d) {
+      const char *name = results.details[d].name;
+      const at::Tensor found = checked(outputs.at(name).toTensor(), {states.of_atoms.size(0)}, name);
+      const double *per_atom = found.const_data_ptr<double>();
+      double *values = results.details[d].values;
+      for (std::int64_t center = 0; center < batch.n_centers; ++center) {
+        values[batch.rows[static_cast<std::size_t>(center)]] = per_atom[center];
+      }
+    }
   });
 }
 
@@ -178,10 +243,6 @@ std::unique_ptr<Potential> build_script_potential(const ModelFile &file, const O
   require(opening.kernels.empty(),
           "the TorchScript backend has no kernels to choose from, found '" + opening.kernels + "'");
   check_version();
-  // Energies of ghosts would be needed, whose neighbors a Neighborhood of centers does not list.
-  if (file.n_exchanges() != 0) {
-    file.fail("card key 'n_exchanges'", "0 for the TorchScript backend", std::to_string(file.n_exchanges()));
-  }
   return std::make_unique<ScriptPotential>(file, opening.precision);
 }
 

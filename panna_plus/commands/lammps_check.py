@@ -56,6 +56,7 @@ def run(args: argparse.Namespace) -> int:
     from rich.console import Console
 
     from panna_plus import PannaPlusCalculator
+    from panna_plus.neighbors import number_in_info
     from panna_plus.verify.lammps_check import Settings, reference_of, run_checks
     from panna_plus.verify.programs import lammps_command
 
@@ -74,7 +75,8 @@ def run(args: argparse.Namespace) -> int:
             f"warning: the forces are weak (rms {reference.rms_force:.3g} eV/Å), which hides errors: add --rattle 0.1"
         )
         console.print(weak, style="yellow", soft_wrap=True)
-    settings = Settings(args.ranks, args.precision, args.units)
+    state = " ".join(f"{key} {number_in_info(atoms, key):g}" for key in calculator.backend.state_ranges)
+    settings = Settings(args.ranks, args.precision, args.units, state)
     with (
         nullcontext(args.keep) if args.keep else tempfile.TemporaryDirectory() as folder,
         console.status("LAMMPS runs ..."),

@@ -20,18 +20,26 @@ VOIGT = [(0, 0), (1, 1), (2, 2), (0, 1), (0, 2), (1, 2)]
 CENTROID = [*VOIGT, (1, 0), (2, 0), (2, 1)]
 
 DATA = "system.data"
-# Everything the pair style tallies, printed with all digits.
-MEASURE = [
-    "compute E all pe/atom",
-    "compute S all stress/atom NULL virial",
-    "compute C all centroid/stress/atom NULL virial",
-    "compute P all pressure NULL virial",
-    "compute SE all reduce sum c_E",
-    "thermo_style custom step pe vol c_P[1] c_P[2] c_P[3] c_P[4] c_P[5] c_P[6] c_SE",
-    "thermo_modify norm no",
-    "dump D all custom 1 atoms.dump id type fx fy fz c_E c_S[*] c_C[*] x y z",
-    "dump_modify D sort id format float %.17g",
-]
+# Where a pair style has no centroid virials: the part of atoms that stand still.
+NO_CENTROIDS = "ke"
+
+
+def measures(centroid: str = "virial") -> list[str]:
+    """Return commands that print everything the pair style tallies, with all digits; `centroid`: part to sum up."""
+    return [
+        "compute E all pe/atom",
+        "compute S all stress/atom NULL virial",
+        f"compute C all centroid/stress/atom NULL {centroid}",
+        "compute P all pressure NULL virial",
+        "compute SE all reduce sum c_E",
+        "thermo_style custom step pe vol c_P[1] c_P[2] c_P[3] c_P[4] c_P[5] c_P[6] c_SE",
+        "thermo_modify norm no",
+        "dump D all custom 1 atoms.dump id type fx fy fz c_E c_S[*] c_C[*] x y z",
+        "dump_modify D sort id format float %.17g",
+    ]
+
+
+MEASURE = measures()
 REPORT = (
     'print "$(pe:%.17g) $(vol:%.17g) $(c_P[1]:%.17g) $(c_P[2]:%.17g) $(c_P[3]:%.17g) '
     '$(c_P[4]:%.17g) $(c_P[5]:%.17g) $(c_P[6]:%.17g) $(c_SE:%.17g)" file result.txt'
@@ -170,7 +178,7 @@ class Measured:
 
 
 def read_results(deck: Deck, folder: Path) -> Measured:
-    """Read what a finished deck with `MEASURE` before and `REPORT` after its last step left in its folder."""
+    """Read what a finished deck with `measures` before and `REPORT` after its last step left in its folder."""
     length, boltzmann, nktv2p = UNITS[deck.units]
     ev = boltzmann / UNITS["metal"][1]
     energy, volume, *pressure, total = map(float, (folder / "result.txt").read_text().split())

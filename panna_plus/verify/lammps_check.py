@@ -10,7 +10,7 @@ from ase.calculators.calculator import Calculator
 from ase.stress import voigt_6_to_full_3x3_stress
 
 from panna_plus.verify.boxes import LammpsFrame, lammps_frame
-from panna_plus.verify.deck import MEASURE, REPORT, Deck, Measured, read_results
+from panna_plus.verify.deck import NO_CENTROIDS, REPORT, Deck, Measured, measures, read_results
 from panna_plus.verify.programs import failure_of, run_lammps
 
 RUN_SECONDS = 600.0
@@ -213,11 +213,12 @@ def of_components(quantity: str, deviations: np.ndarray, tolerance: float) -> Co
 
 @dataclass(frozen=True)
 class Settings:
-    """How LAMMPS is run: numbers of ranks, precision of the pair style, units."""
+    """How LAMMPS is run: numbers of ranks, precision and further options of the pair style, units."""
 
     ranks: Sequence[int]
     precision: str = "double"
     units: str = "metal"
+    options: str = ""
 
 
 def folder_of(ranks: int, newton: str) -> str:
@@ -249,8 +250,8 @@ def run_checks(
                 list(elements),
                 units=settings.units,
                 newton=newton,
-                options=f"precision {settings.precision}",
-                run=[*MEASURE, "run 0", REPORT],
+                options=f"precision {settings.precision} {settings.options}".strip(),
+                run=[*measures(NO_CENTROIDS), "run 0", REPORT],
             )
             place = folder / folder_of(ranks, newton)
             deck.write(str(model.resolve()), place)

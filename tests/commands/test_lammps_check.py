@@ -8,6 +8,8 @@ from panna_plus.verify import deck, lammps_check, programs
 from panna_plus.verify.processes import Finished
 from tests.geometries import cluster, crystal
 from tests.lammps.deck import BIN
+from tests.lammps.models import write_model
+from tests.lammps.structures import STRUCTURES
 from tests.small_model import ELEMENTS, exported_small_model
 
 
@@ -51,6 +53,20 @@ def test_lammps_and_ase_agree(kind, model, structure, tmp_path, capsys, has_lamm
     assert f"cd {tmp_path}/kept/1_rank_newton_on && lmp -in in.lammps" in text
     assert check(model, structure, "--keep", str(tmp_path / "kept")) == 2
     assert "--keep makes a new folder" in capsys.readouterr().err
+
+
+@pytest.mark.lammps
+def test_a_charged_structure(tmp_path, structure, capsys, has_lammps):
+    """Both programs are told the charge and the unpaired electrons of the frame, and partial charges follow them."""
+    atoms = STRUCTURES["cluster"]()
+    atoms.cell = None
+    atoms.info.update(charge=1, spin=1)
+    atoms.write(structure)
+    kept = tmp_path / "kept"
+    assert check(write_model("charges", tmp_path).path, structure, "--ranks", "2", "--keep", str(kept)) == 0
+    assert "agree in 2 runs" in capsys.readouterr().out
+    options = "pair_style panna_plus precision double charge 1 spin 1\n"
+    assert options in (kept / "2_ranks_newton_on/in.lammps").read_text()
 
 
 @pytest.mark.lammps

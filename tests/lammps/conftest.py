@@ -1,33 +1,18 @@
-"""A model with random weights, written to a file once: what is tested is LAMMPS, not chemistry."""
+"""Models with random weights, each written to a file once."""
 
+import shutil
+import subprocess
+from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
-import numpy as np
 import pytest
-import torch
 
-from panna_plus.export import export_model
-from panna_plus.families import build_potential, load_potential
-from panna_plus.families.panna.config import PannaConfig
-from panna_plus.graph import graph_from_atoms
+from panna_plus.native.library import library_path
 from panna_plus.native.torch_libraries import built_library
 from panna_plus.potential import Potential
 from tests.lammps.deck import BIN
-from tests.lammps.structures import SHORTEST, STRUCTURES
-
-ELEMENTS = ["Si", "O"]
-REFERENCE_ENERGIES = [-107.25, -432.125]  # eV, as large as all-electron ones
-DESCRIPTOR = {
-    "type": "mbp",
-    "radial_cutoff": 4.6,
-    "n_radial": 5,
-    "radial_eta": 3.0,
-    "angular_cutoff": 4.1,
-    "n_angular": 3,
-    "angular_eta": 2.0,
-    "n_theta": 3,
-    "zeta": 4.0,
-}
+from tests.lammps.models import TestModel, write_model
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -45,31 +30,41 @@ def torch_backend() -> None:
 
 
 @pytest.fixture(scope="session")
-def model_path(tmp_path_factory: pytest.TempPathFactory) -> str:
-    torch.manual_seed(0)
-    config = PannaConfig.model_validate({"descriptor": DESCRIPTOR, "network": {"hidden": [12, 8]}, "dtype": "float64"})
-    potential = build_potential("panna", config, ELEMENTS, seed=7)
-    frames = [STRUCTURES[name]() for name in ("crystal", "triclinic")]
-    graphs = [graph_from_atoms(atoms, ELEMENTS, potential.cutoff) for atoms in frames]
-    potential.initialize([potential.prepare(graph) for graph in graphs])
-    potential.reference_energies.copy_(torch.tensor(REFERENCE_ENERGIES))
-    potential.shortest_distances.fill_(SHORTEST)
-    path = tmp_path_factory.mktemp("model") / "model.pt"
-    export_model(potential, path, graphs, {"errors": {"validation": {"forces": {"mae": 0.0625, "rmse": 0.1}}}})
-    return str(path)
+def models(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], TestModel]:
+    """Models by their names in `tests.lammps.models`, made when they are first asked for."""
+
+    @cache
+    def named(name: str) -> TestModel:
+        return write_model(name, tmp_path_factory.mktemp(name))
+
+    return named
 
 
 @pytest.fixture(scope="session")
-def potential(model_path: str) -> Potential:
+def model_path(models: Callable[[str], TestModel]) -> str:
+    """The file of the strictly local model."""
+    return models("panna").path
+
+
+@pytest.fixture(scope="session")
+def potential(models: Callable[[str], TestModel]) -> Potential:
     """The same file read by PyTorch, in float64."""
-    model, _ = load_potential(model_path)
-    for name in ("crystal", "triclinic"):
-        atoms = STRUCTURES[name]()
-        forces = model.predict(graph_from_atoms(atoms, ELEMENTS, model.cutoff)).forces.numpy()
-        assert np.sqrt((forces**2).mean()) > 0.1, "forces too small for the tolerances to mean anything"
-    return model
+    return models("panna").potential
 
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     return tmp_path
+
+
+@pytest.fixture(scope="session")
+def recorder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A library that stands before the engine and takes notes of every evaluation."""
+    if shutil.which("g++") is None:
+        pytest.skip("no g++ to compile an engine that takes notes")
+    library = tmp_path_factory.mktemp("recorder") / "recorder.so"
+    source, header = Path(__file__).with_name("recording_engine.cpp"), Path(__file__).parents[2] / "csrc/c_api"
+    engine = [f"-L{library_path().parent}", "-Wl,--no-as-needed", "-l:libpanna_plus.so", "-Wl,-rpath,$ORIGIN/real"]
+    flags = ["-std=c++17", "-O1", "-shared", "-fPIC", f"-I{header}", f"-Wl,-soname,{library.name}"]
+    subprocess.run(["g++", *flags, str(source), "-o", str(library), *engine, "-ldl"], check=True)
+    return library

@@ -8,7 +8,18 @@ from pathlib import Path
 import numpy as np
 
 from panna_plus.verify import deck as package
-from panna_plus.verify.deck import CENTROID, MEASURE, REPORT, UNITS, VOIGT, Measured, matrices, read_results
+from panna_plus.verify.deck import (
+    CENTROID,
+    MEASURE,
+    NO_CENTROIDS,
+    REPORT,
+    UNITS,
+    VOIGT,
+    Measured,
+    matrices,
+    measures,
+    read_results,
+)
 from panna_plus.verify.processes import run
 from panna_plus.verify.programs import INPUT, LOG
 
@@ -16,6 +27,7 @@ __all__ = [
     "BIN",
     "CENTROID",
     "MEASURE",
+    "NO_CENTROIDS",
     "REPORT",
     "UNITS",
     "VOIGT",
@@ -26,13 +38,13 @@ __all__ = [
     "launch",
     "matrices",
     "measure",
+    "measures",
     "read_results",
     "run_deck",
     "write",
 ]
 
 BIN = Path(sys.executable).parent
-CENTROID_OF = "centroid/stress/atom NULL"
 TIME_LIMIT = 120  # s: a rank that waits for another one must not hang the tests
 
 
@@ -128,8 +140,7 @@ def measure(
 
     A run that fails shows what it printed.
     """
-    measures = [line.replace(f"{CENTROID_OF} virial", f"{CENTROID_OF} {deck.centroid}") for line in MEASURE]
-    deck.run = [*before, *measures, *deck.run, REPORT]
+    deck.run = [*before, *measures(deck.centroid), *deck.run, REPORT]
     outcome = run_deck(deck, model, folder, ranks)
     assert outcome.returncode == 0, outcome.text[-3000:]
     return read_results(deck, folder), outcome

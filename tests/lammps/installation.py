@@ -23,3 +23,8 @@ def copied_installation(folder: Path, libraries: Mapping[str, bytes | Path]) -> 
         (native / name).parent.mkdir(exist_ok=True)
         (native / name).write_bytes(content if isinstance(content, bytes) else content.read_bytes())
     return ["plugin unload pair panna_plus", f"plugin load {plugin}"]
+
+
+def recorded_installation(folder: Path, recorder: Path) -> list[str]:
+    """Copy plugin and engine, and put a library that takes notes before the engine; return the lines that load it."""
+    return copied_installation(folder, {"libpanna_plus.so": recorder, "real/libpanna_plus.so": library_path()})

@@ -1,5 +1,6 @@
-// Stands between the pair style and the engine. Every evaluation becomes a line of the file generations.<process>:
-// "new", "kept", or "broken" where a number came again with other species, centers or neighbor lists.
+// Stands between the pair style and the engine. Every evaluation becomes a line of two files:
+// generations.<process>: "new", "kept", or "broken" where a number came again with other species, centers or lists;
+// exchanges.<process>: the number of centers, and the calls that the engine made to exchange rows, in their order.
 #include "panna_plus.h"
 
 #include <dlfcn.h>
@@ -36,12 +37,53 @@ const char *verdict(const PannaPlusModel *model, const PannaPlusNeighborhood &at
   return atoms.generation != 0 && place->second == state_of(atoms) ? "kept" : "broken";
 }
 
+/// What the engine is given in place of the exchange of the pair style.
+struct Exchange {
+  const PannaPlusExchange *host;
+  std::string calls;
+};
+
+Exchange &noted(void *context, const char *what, int32_t width) {
+  Exchange &exchange = *static_cast<Exchange *>(context);
+  exchange.calls += std::string(" ") + what + ":" + std::to_string(width);
+  return exchange;
+}
+
+int to_images(void *context, double *values, int32_t width) {
+  const PannaPlusExchange &host = *noted(context, "to", width).host;
+  return host.to_images(host.context, values, width);
+}
+
+int from_images(void *context, double *values, int32_t width) {
+  const PannaPlusExchange &host = *noted(context, "from", width).host;
+  return host.from_images(host.context, values, width);
+}
+
+int sum(void *context, double *values, int32_t n) {
+  const PannaPlusExchange &host = *noted(context, "sum", n).host;
+  return host.sum(host.context, values, n);
+}
+
+std::ofstream file_of_process(const char *name) {
+  return std::ofstream(name + std::to_string(getpid()), std::ios::app);
+}
+
 }  // namespace
 
 extern "C" PANNA_PLUS_API int panna_plus_compute(const PannaPlusModel *model, const PannaPlusNeighborhood *atoms,
                                                  PannaPlusResults *results) {
   using Compute = decltype(&panna_plus_compute);
   static const auto compute = reinterpret_cast<Compute>(dlsym(RTLD_NEXT, "panna_plus_compute"));
-  std::ofstream("generations." + std::to_string(getpid()), std::ios::app) << verdict(model, *atoms) << "\n";
-  return compute(model, atoms, results);
+  file_of_process("generations.") << verdict(model, *atoms) << "\n";
+  PannaPlusNeighborhood recorded = *atoms;
+  Exchange exchange{atoms->exchange, {}};
+  PannaPlusExchange functions{};
+  if (atoms->exchange) {
+    functions = {&exchange, atoms->exchange->to_images ? to_images : nullptr,
+                 atoms->exchange->from_images ? from_images : nullptr, sum};
+    recorded.exchange = &functions;
+  }
+  const int status = compute(model, &recorded, results);
+  file_of_process("exchanges.") << atoms->n_centers << exchange.calls << "\n";
+  return status;
 }

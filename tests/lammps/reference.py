@@ -28,15 +28,25 @@ class Expected:
 
 
 def of_model(potential: Potential, atoms: Atoms) -> Expected:
-    """Evaluate the atoms whose elements the potential knows; the others get zeros."""
+    """Evaluate the atoms whose elements the potential knows; the others get zeros. `atoms.info` may hold 'charge'."""
     seen = np.flatnonzero(np.isin(atoms.get_chemical_symbols(), potential.elements))
     graph = graph_from_atoms(atoms[seen], potential.elements, potential.cutoff)
-    energies, gradients = potential(graph.displacements, graph.centers, graph.neighbors, graph.species)
+    energies, gradients = potential(
+        graph.displacements, graph.centers, graph.neighbors, graph.species, *graph.states[:3]
+    )
     with torch.no_grad():
         total = np.zeros(len(atoms))
         total[seen] = energies.numpy()
     pairs = seen[graph.centers.numpy()], seen[graph.neighbors.numpy()]
     return from_pairs(total, *pairs, graph.displacements.numpy(), gradients.numpy())
+
+
+def detail_of(potential: Potential, atoms: Atoms, name: str) -> np.ndarray:
+    """Return what else the potential knows of atoms (n,), in eV or e; 0 for those that it does not know."""
+    seen = np.flatnonzero(np.isin(atoms.get_chemical_symbols(), potential.elements))
+    values = np.zeros(len(atoms))
+    values[seen] = potential.predict(graph_from_atoms(atoms[seen], potential.elements, potential.cutoff)).details[name]
+    return values
 
 
 def of_lennard_jones(

@@ -16,9 +16,9 @@ import pytest
 
 from panna_plus.native.cuda_building import LIBRARY_NAME
 from panna_plus.native.library import library_path
-from tests.lammps.conftest import REFERENCE_ENERGIES
 from tests.lammps.deck import BIN, MEASURE, REPORT, Deck, Measured, Outcome, finish, launch, read_results, write
 from tests.lammps.installation import copied_installation
+from tests.lammps.models import REFERENCE_ENERGIES
 from tests.lammps.structures import cluster, one_atom, triclinic, with_helium
 from tests.lammps.test_messages import flat
 from tests.native.test_cuda_emulated import emulated_library, quick_builder

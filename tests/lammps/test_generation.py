@@ -4,24 +4,16 @@ An engine that writes down whether that promise is kept stands before the real o
 """
 
 import re
-import shutil
-import subprocess
 from pathlib import Path
 
 import pytest
 
-from panna_plus.native.library import library_path
 from tests.lammps.deck import Deck, run_deck
-from tests.lammps.installation import copied_installation
+from tests.lammps.installation import recorded_installation
 from tests.lammps.structures import triclinic, with_helium
 
-pytestmark = [
-    pytest.mark.lammps,
-    pytest.mark.skipif(shutil.which("g++") is None, reason="no g++ to compile an engine that takes notes"),
-]
+pytestmark = pytest.mark.lammps
 
-SOURCE = Path(__file__).with_name("recording_engine.cpp")
-HEADER = Path(__file__).parents[2] / "csrc/c_api"
 START = ["velocity all create 900 3", "timestep 0.0005", "thermo 1000"]
 MOVE = [*START, "fix move all nve"]
 HYBRID = [
@@ -34,19 +26,9 @@ REGION = "region some block 1 6 1 6 1 6"
 DUMP = ["dump T all custom 3 track.dump id type x y z", "run 9", "undump T", "rerun track.dump dump x y z"]
 
 
-@pytest.fixture(scope="session")
-def recorder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    library = tmp_path_factory.mktemp("recorder") / "recorder.so"
-    engine = [f"-L{library_path().parent}", "-Wl,--no-as-needed", "-l:libpanna_plus.so", "-Wl,-rpath,$ORIGIN/real"]
-    flags = ["-std=c++17", "-O1", "-shared", "-fPIC", f"-I{HEADER}", f"-Wl,-soname,{library.name}"]
-    subprocess.run(["g++", *flags, str(SOURCE), "-o", str(library), *engine, "-ldl"], check=True)
-    return library
-
-
 def notes_of(deck: Deck, recorder: Path, model_path: str, folder: Path, ranks: int = 2) -> tuple[list[list[str]], str]:
     """Run a deck; return what was noted on each rank, and the output."""
-    libraries = {"libpanna_plus.so": recorder, "real/libpanna_plus.so": library_path()}
-    deck.first_lines = copied_installation(folder, libraries)
+    deck.first_lines = recorded_installation(folder, recorder)
     outcome = run_deck(deck, model_path, folder, ranks)
     assert outcome.returncode == 0, outcome.text[-2000:]
     notes = [path.read_text().split() for path in folder.glob("generations.*")]

@@ -8,8 +8,8 @@ from ase import Atoms
 
 from panna_plus.potential import Potential
 from tests.lammps import reference
-from tests.lammps.conftest import REFERENCE_ENERGIES
 from tests.lammps.deck import Deck, run_deck
+from tests.lammps.models import REFERENCE_ENERGIES
 from tests.lammps.structures import STRUCTURES
 
 pytestmark = pytest.mark.lammps

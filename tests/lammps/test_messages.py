@@ -27,7 +27,8 @@ REFUSED: dict[str, tuple[dict[str, object], str]] = {
     "unknown option": (
         {"options": "precison double"},
         r"unknown option 'precison'; the options are: precision mixed\|double, guard on\|off, "
-        r"backend auto\|native\|torch, device auto\|cpu\|cuda\|cuda:N",
+        r"backend auto\|native\|torch, device auto\|cpu\|cuda\|cuda:N, halo auto\|layer\|deep, charges on\|off, "
+        r"charge Q, spin S, lr_cutoff R, damping D",
     ),
     "bad value": ({"options": "guard maybe"}, r"option guard is on or off, found 'maybe'"),
     "bad value of three": (
@@ -42,6 +43,10 @@ REFUSED: dict[str, tuple[dict[str, object], str]] = {
         r"backend torch computes on the CPU, found device cuda:1: leave out one of them",
     ),
     "no value": ({"options": "precision"}, r"option precision needs a value"),
+    "lengths of a local model": (
+        {"options": "lr_cutoff 9.0"},
+        r"a long-range cutoff or damping was given, but models of the family panna have no long-range terms",
+    ),
     "too few elements": (
         {"names": ["Si"]},
         r"expected a model file and one element \(or NULL\) for each of the 2 atom types: "

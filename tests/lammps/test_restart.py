@@ -2,6 +2,7 @@
 
 import copy
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ from panna_plus.graph import graph_from_atoms
 from panna_plus.potential import Potential
 from tests.lammps import reference
 from tests.lammps.deck import MEASURE, REPORT, Deck, launch, read_results, run_deck
+from tests.lammps.models import TestModel
 from tests.lammps.structures import triclinic
 
 pytestmark = pytest.mark.lammps
@@ -56,6 +58,43 @@ def test_restart(pair: list[str] | None, model_path: str, potential: Potential, 
     assert "precision double, guard off" in text
     assert "types: 1 = O, 2 = Si" in text
     check(writing, folder, potential)
+
+
+@pytest.mark.parametrize("pair", [None, HYBRID], ids=["alone", "hybrid"])
+@pytest.mark.parametrize(
+    ("backend", "options", "lengths"),
+    [
+        ("torch", "halo deep", "lr_cutoff 4.4 angstrom, damping 1.5"),
+        ("native", "halo deep lr_cutoff 11.33835672 damping 2.36215765", "lr_cutoff 6 angstrom, damping 1.25"),
+    ],
+)
+def test_restart_keeps_charge_spin_and_lengths(
+    backend: str,
+    options: str,
+    lengths: str,
+    pair: list[str] | None,
+    models: Callable[[str], TestModel],
+    folder: Path,
+    request: pytest.FixtureRequest,
+) -> None:
+    """Lengths are in the units of the script."""
+    if backend == "torch":
+        request.getfixturevalue("torch_backend")
+    path = models("charges").path
+    energy = 'print "$(pe:%.17g)" append energy.txt'
+    given = f"precision double guard off backend {backend} charge -1 spin 2 charges on {options}"
+    writing = deck(options=given, units="electron", pair=pair, run=["run 0", energy, "write_restart system.restart"])
+    writing.first_lines = ["fix room all property/atom q ghost yes"]
+    outcome = run_deck(writing, path, folder)
+    assert outcome.returncode == 0, outcome.text[-2000:]
+    again = [] if pair is None else ["pair_coeff * * zero", f"pair_coeff * * panna_plus {path} O Si"]
+    text = go_on(folder, [RESTARTED[0], *writing.first_lines, *again, "run 0", energy])
+    line = f"charge -1, spin 2, {lengths} angstrom, charges on"
+    assert line in outcome.text
+    assert line in text
+    assert "halo deep" in text
+    before, after = (float(value) for value in (folder / "energy.txt").read_text().split())
+    assert abs(before - after) < 1e-9
 
 
 def test_write_data_goes_with_the_commands_repeated(model_path: str, potential: Potential, folder: Path) -> None:

@@ -1,0 +1,94 @@
+"""Models with random weights whose forces are of order 1 eV/Å: what is tested is LAMMPS, not chemistry."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from panna_plus.export import export_model
+from panna_plus.families import build_potential, load_potential
+from panna_plus.families.panna.config import PannaConfig
+from panna_plus.families.so3krates.config import So3kratesConfig
+from panna_plus.graph import graph_from_atoms
+from panna_plus.potential import Potential
+from tests.lammps.structures import SHORTEST, STRUCTURES
+
+ELEMENTS = ["Si", "O"]
+REFERENCE_ENERGIES = [-107.25, -432.125]  # eV, as large as all-electron ones
+DESCRIPTOR = {
+    "type": "mbp",
+    "radial_cutoff": 4.6,
+    "n_radial": 5,
+    "radial_eta": 3.0,
+    "angular_cutoff": 4.1,
+    "n_angular": 3,
+    "angular_eta": 2.0,
+    "n_theta": 3,
+    "zeta": 4.0,
+}
+SMALL = {"cutoff": 3.1, "n_features": 16, "n_heads": 2, "n_radial": 6, "energy_hidden": 8, "degrees": (1, 2)}
+LONG_RANGE = {"dispersion": True, "long_range_cutoff": 4.4, "dispersion_damping": 1.5}
+FRAMES = ("crystal", "triclinic")
+
+
+def panna() -> Potential:
+    """Return a strictly local model."""
+    torch.manual_seed(0)
+    config = PannaConfig.model_validate({"descriptor": DESCRIPTOR, "network": {"hidden": [12, 8]}, "dtype": "float64"})
+    return build_potential("panna", config, ELEMENTS, seed=7)
+
+
+def so3krates(seed: int, factor: float, **options: object) -> Potential:
+    """Return a model with messages; `factor` multiplies what the network says of the energy."""
+    config = So3kratesConfig.model_validate({**SMALL, **options, "dtype": "float64"})
+    potential = build_potential("so3krates", config, ELEMENTS, seed=seed)
+    potential.energy.outer.weight.data *= factor
+    return potential
+
+
+def messages() -> Potential:
+    """Return a model with messages and dispersion, without any sum over all atoms."""
+    return so3krates(3, 5.0, n_layers=3, terms=LONG_RANGE)
+
+
+def charges() -> Potential:
+    """Return a model with partial charges that adds up total charge and unpaired electrons as well."""
+    terms = {**LONG_RANGE, "electrostatics": True}
+    potential = so3krates(4, 20.0, n_layers=2, charge_embedding=True, spin_embedding=True, terms=terms)
+    # Partial charges of some tenths.
+    potential.terms.charges.outer.weight.data *= 10.0
+    return potential
+
+
+BUILDERS: dict[str, Callable[[], Potential]] = {f.__name__: f for f in (panna, messages, charges)}
+
+
+@dataclass
+class TestModel:
+    """A model file, and the same file read by PyTorch in float64."""
+
+    __test__ = False
+
+    path: str
+    potential: Potential
+
+
+def write_model(name: str, folder: Path) -> TestModel:
+    """Build a model, let it look at frames, and export it to a folder."""
+    potential = BUILDERS[name]()
+    graphs = [graph_from_atoms(STRUCTURES[frame](), ELEMENTS, potential.cutoff) for frame in FRAMES]
+    potential.initialize([potential.prepare(graph) for graph in graphs])
+    potential.reference_energies.copy_(torch.tensor(REFERENCE_ENERGIES))
+    potential.shortest_distances.fill_(SHORTEST)
+    if name == "charges":
+        potential.charge_range.copy_(torch.tensor([-1.0, 1.0]))
+        potential.spin_range.copy_(torch.tensor([0.0, 2.0]))
+    path = folder / "model.pt"
+    export_model(potential, path, graphs, {"errors": {"validation": {"forces": {"mae": 0.0625, "rmse": 0.1}}}})
+    model, _ = load_potential(path)
+    for graph in graphs:
+        forces = model.predict(graph).forces.numpy()
+        assert np.sqrt((forces**2).mean()) > 0.1, "forces too small for the tolerances to mean anything"
+    return TestModel(str(path), model)
