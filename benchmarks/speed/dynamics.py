@@ -73,7 +73,7 @@ class Workbench:
         """Return a data file of silicon at 1000 K, made with the Stillinger-Weber potential."""
         if cells not in self._thermalized:
             path = self.folder / f"silicon_{cells}.data"
-            self._launch(thermalization(cells, path), (), 1)
+            self.launch(thermalization(cells, path), (), 1)
             self._thermalized[cells] = path
         return self._thermalized[cells]
 
@@ -90,9 +90,10 @@ class Workbench:
         """Time `n_steps` of NVE after a short warm-up; `is_held`: atoms are held by springs, see SPRING."""
         n_warm = min(20, n_steps // 2)
         deck = dynamics(system, self.crystal(system.cells), commands, n_warm, n_steps, is_held)
-        return parse_log(self._launch(deck, wrap, n_ranks), system.n_atoms)
+        return parse_log(self.launch(deck, wrap, n_ranks), system.n_atoms)
 
-    def _launch(self, deck: str, wrap: Sequence[str], n_ranks: int) -> str:
+    def launch(self, deck: str, wrap: Sequence[str], n_ranks: int) -> str:
+        """Run a deck and return its log."""
         (self.folder / "in.lammps").write_text(deck)
         command = [*wrap, str(MPIEXEC), "-n", str(n_ranks), str(LMP), "-in", "in.lammps", "-log", "log.lammps"]
         log = self.folder / "log.lammps"

@@ -1,18 +1,23 @@
-"""Time per atom and step of the published SO3LR model in water on one core; So3krates-torch beside it.
+"""Time per atom and step of the published SO3LR model in water on one core; So3krates-torch and MACE beside it.
 
-    OMP_NUM_THREADS=1 python benchmarks/speed/so3krates.py SO3LR_FOLDER [--peer FOLDER] [--repeat 2 1 1]
+    OMP_NUM_THREADS=1 python benchmarks/speed/so3krates.py SO3LR_FOLDER [--peer FOLDER] [--mace FOLDER] [--repeat 2 1 1]
 
 SO3LR_FOLDER holds the published weights (see `panna-plus import so3lr`) and `water_64.extxyz`; the peer is the package
 So3krates-torch with the same weights. `--peer` names a folder that it was installed into, so that it does not have to
 share its dependencies with this environment:
 
     pip install --no-deps --target FOLDER so3krates-torch torch-geometric torchmetrics lightning-utilities matscipy ...
+    pip install --no-deps --target FOLDER mace-torch e3nn==0.4.4 opt_einsum_fx opt_einsum torch_ema matscipy ...
+
+MACE has random weights, on which its time does not depend: 128x0e + 128x1o, two interactions, the cutoff of SO3LR's
+layers, no long range.
 
 Rows are energy and forces through ASE with their lists of neighbors ("calculator"), and the engine alone on lists that
 stand ("engine"), as LAMMPS calls it. "short range" is the model without electrostatics and dispersion.
 """
 
 import argparse
+import os
 import sys
 import tempfile
 import time
@@ -48,6 +53,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--peer", type=Path, help="folder with the package so3krates_torch and what it needs")
+    parser.add_argument("--mace", type=Path, help="folder with the package mace and what it needs")
     parser.add_argument("--repeat", type=int, nargs=3, default=[2, 1, 1], help="copies of the box of 64 molecules")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
@@ -69,6 +75,11 @@ def main() -> int:
         forces["So3krates-torch"] = peer.get_forces(atoms)
     except ImportError as error:
         skipped["So3krates-torch"] = f"{error}: install it, or name its folder with --peer"
+    try:
+        mace = mace_calculator(arguments.mace, atoms)
+        rows.append({"name": "MACE 128x0e+128x1o, float32, calculator", **time_of_calculator(mace, atoms)})
+    except ImportError as error:
+        skipped["MACE"] = f"{error}: install it, or name its folder with --mace"
     exact = forces.pop("panna_plus, whole, double")
     deviations = {name: float(np.abs(f - exact).max()) for name, f in forces.items() if "short" not in name}
     show(atoms, rows, deviations, skipped)
@@ -106,6 +117,44 @@ def peer_calculator(folder: Path | None) -> Calculator:
     return SO3LRCalculator(
         r_max_lr=LONG_RANGE_CUTOFF, dispersion_energy_cutoff_lr_damping=DISPERSION_DAMPING, default_dtype="float32"
     )
+
+
+def mace_calculator(folder: Path | None, atoms: Atoms) -> Calculator:
+    if folder is not None:
+        sys.path.append(str(folder.resolve()))
+    # The package loads tables of its own that today's torch refuses without this word.
+    os.environ["TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD"] = "1"
+    from e3nn.o3 import Irreps
+    from mace.calculators import MACECalculator
+    from mace.modules import ScaleShiftMACE, interaction_classes
+
+    numbers = sorted(set(atoms.numbers))
+    usual = torch.get_default_dtype()
+    torch.set_default_dtype(torch.float32)
+    model = ScaleShiftMACE(
+        r_max=4.5,
+        num_bessel=8,
+        num_polynomial_cutoff=5,
+        max_ell=3,
+        interaction_cls=interaction_classes["RealAgnosticResidualInteractionBlock"],
+        interaction_cls_first=interaction_classes["RealAgnosticInteractionBlock"],
+        num_interactions=2,
+        num_elements=len(numbers),
+        hidden_irreps=Irreps("128x0e+128x1o"),
+        MLP_irreps=Irreps("16x0e"),
+        atomic_energies=np.zeros(len(numbers)),
+        avg_num_neighbors=38.6,
+        atomic_numbers=numbers,
+        correlation=3,
+        gate=torch.nn.functional.silu,
+        radial_type="bessel",
+        radial_MLP=[64, 64, 64],
+        atomic_inter_scale=1.0,
+        atomic_inter_shift=0.0,
+    )
+    calculator = MACECalculator(models=model, device="cpu", default_dtype="float32")
+    torch.set_default_dtype(usual)
+    return calculator
 
 
 def time_of_engine(engine: Engine, atoms: Atoms) -> dict[str, float]:
