@@ -5,16 +5,18 @@ same number of ranks run one after the other in one process, with `clear` betwee
 """
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from panna_plus.potential import Potential
+from panna_plus.verify.deck import measures
 from panna_plus.verify.programs import INPUT
 from tests.lammps import reference
-from tests.lammps.deck import MEASURE, REPORT, Deck, launch, read_results, write
+from tests.lammps.deck import NO_CENTROIDS, REPORT, Deck, launch, read_results, write
+from tests.lammps.models import TestModel
 from tests.lammps.structures import STRUCTURES
 from tests.lammps.test_parity import compare
 
@@ -26,7 +28,8 @@ AXES: dict[str, list[str]] = {
     "style": ["alone", "overlay"],
     "newton": ["on", "off"],
     "precision": ["double", "mixed"],
-    "backend": ["native", "torch"],
+    "model": ["panna", "messages", "charges"],
+    "evaluation": ["backend native", "halo deep", "backend torch"],
     "units": ["metal", "real", "electron"],
     "ranks": ["1", "2", "4"],
 }
@@ -42,9 +45,18 @@ Choice = dict[str, str]
 def whole() -> Iterator[Choice]:
     for values in itertools.product(*AXES.values()):
         choice = dict(zip(AXES, values, strict=True))
-        # The Lennard-Jones style of the overlay is written in metal units.
-        if choice["style"] == "alone" or choice["units"] == "metal":
+        if is_possible(choice):
             yield choice
+
+
+def is_possible(choice: Choice) -> bool:
+    # The Lennard-Jones style of the overlay is written in metal units.
+    if choice["style"] == "overlay" and choice["units"] != "metal":
+        return False
+    if choice["model"] == "panna":
+        return choice["evaluation"] != "halo deep"
+    # Charges of one system on several ranks take the native engine.
+    return choice["model"] != "charges" or choice["evaluation"] != "backend torch" or choice["ranks"] == "1"
 
 
 def pairs_of(choice: Choice) -> set[tuple[tuple[str, str], ...]]:
@@ -72,39 +84,48 @@ def test_pairwise_is_small_and_complete() -> None:
 
 @pytest.mark.parametrize("ranks", AXES["ranks"])
 @pytest.mark.usefixtures("torch_backend")
-def test_pairs_of_values(ranks: str, model_path: str, potential: Potential, folder: Path) -> None:
-    check([choice for choice in pairwise() if choice["ranks"] == ranks], model_path, potential, folder)
+def test_pairs_of_values(ranks: str, models: Callable[[str], TestModel], folder: Path) -> None:
+    check([choice for choice in pairwise() if choice["ranks"] == ranks], models, folder)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("ranks", AXES["ranks"])
 @pytest.mark.parametrize("structure", AXES["structure"])
 @pytest.mark.usefixtures("torch_backend")
-def test_whole_product(structure: str, ranks: str, model_path: str, potential: Potential, folder: Path) -> None:
+def test_whole_product(structure: str, ranks: str, models: Callable[[str], TestModel], folder: Path) -> None:
     chosen = [choice for choice in whole() if choice["ranks"] == ranks and choice["structure"] == structure]
-    check(chosen, model_path, potential, folder)
+    check(chosen, models, folder)
 
 
-def check(choices: list[Choice], model_path: str, potential: Potential, folder: Path) -> None:
+def check(choices: list[Choice], models: Callable[[str], TestModel], folder: Path) -> None:
     """Run all of them in one LAMMPS; each must find what PyTorch finds."""
     decks = [deck_of(choice) for choice in choices]
     lines = []
     for k, deck in enumerate(decks):
-        deck.run = [*MEASURE, *deck.run, REPORT]
-        write(deck, model_path, folder / str(k))
+        deck.run = [*measures(deck.centroid), *deck.run, REPORT]
+        write(deck, models(choices[k]["model"]).path, folder / str(k))
         lines += [f"shell cd {k}", f"include {INPUT}", "clear", "shell cd .."]
     (folder / INPUT).write_text("\n".join([*lines, ""]))
     outcome = launch(folder, int(choices[0]["ranks"]))
     assert outcome.returncode == 0, outcome.text[-3000:]
-    expected: dict[tuple[str, str], reference.Expected] = {}
+    expected: dict[tuple[str, ...], reference.Expected] = {}
     for k, (choice, deck) in enumerate(zip(choices, decks, strict=True)):
-        key = (choice["structure"], choice["style"])
+        key = (choice["model"], choice["structure"], choice["style"])
         if key not in expected:
-            expected[key] = expectation(choice, deck, potential)
+            expected[key] = expectation(choice, deck, models(choice["model"]).potential)
         try:
-            compare(read_results(deck, folder / str(k)), expected[key], deck)
+            compare(read_results(deck, folder / str(k)), expected[key], deck, tolerances_of(choice))
         except AssertionError as error:
             raise AssertionError(f"{choice}: {error}") from error
+
+
+def is_tabulated(choice: Choice) -> bool:
+    """Whether radial filters come from tables and, what goes with it, there are no centroid virials."""
+    return choice["model"] != "panna" and choice["evaluation"] != "backend torch"
+
+
+def tolerances_of(choice: Choice) -> str:
+    return "tables" if is_tabulated(choice) and choice["precision"] == "double" else choice["precision"]
 
 
 def expectation(choice: Choice, deck: Deck, potential: Potential) -> reference.Expected:
@@ -125,6 +146,7 @@ def deck_of(choice: Choice) -> Deck:
         names=names,
         units=choice["units"],
         newton=choice["newton"],
-        options=f"precision {choice['precision']} backend {choice['backend']}",
+        options=f"precision {choice['precision']} {choice['evaluation']}",
+        centroid=NO_CENTROIDS if is_tabulated(choice) else "virial",
         pair=OVERLAY if choice["style"] == "overlay" else None,
     )
