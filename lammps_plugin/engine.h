@@ -64,6 +64,7 @@ class Model {
   bool uses_spin() const { return description_.uses_spin != 0; }
   /// Whether the energies of the atoms of one rank depend on what others compute.
   bool couples_ranks() const { return has_messages() || uses_charge() || uses_spin(); }
+  int n_members() const { return description_.n_members; }    ///< of a committee, 1 for a model alone
   /// Names of what it knows of atoms beside energies and forces.
   const std::vector<std::string> &details() const { return details_; }
   bool has_detail(const std::string &name) const;

@@ -73,12 +73,22 @@ void PairPannaPlus::compute(int eflag, int vflag)
 {
   ev_init(eflag, vflag);
   const double scale = common_scale();
+  uncertainty_.begin_step(lmp, eflag_global != 0);
   PannaPlusResults results = nothing_seen();
   const std::string complaint = evaluate(results);
   stop_or_warn(complaint, results);
   if (!force->newton_pair) bring_ghosts_home();
   tally(results, scale);
+  if (uncertainty_.is_asked()) finish_uncertainty(scale);
   hand_out_details(scale * units_.energy);
+}
+
+/// The forces of members also act on ghosts, and LAMMPS brings none of them home, newton on or off. Collective.
+void PairPannaPlus::finish_uncertainty(double scale)
+{
+  for (int round = 0; round < uncertainty_.n_rounds(); ++round) traffic_.from_ghosts(uncertainty_.columns_home(round));
+  uncertainty_.finish_step(lmp, scale * units_.energy, scale * units_.force(), buffers_.species,
+                           details_.values(Uncertainty::extrapolation));
 }
 
 /// The factor of energy, forces and virial. `fix adapt` may set one per pair of types, but the energy of an atom is
@@ -182,6 +192,7 @@ PannaPlusResults PairPannaPlus::wanted_results(int64_t n_atoms)
   if (eflag_atom) results.atomic_energies = zeroed(buffers_.atomic_energies, n);
   if (vflag_atom) results.atomic_virials = zeroed(buffers_.atomic_virials, 6 * n);
   if (cvflag_atom) results.centroid_virials = zeroed(buffers_.centroid_virials, 9 * n);
+  uncertainty_.request(results, n);
   request_details(results, n_atoms);
   return results;
 }

@@ -30,7 +30,7 @@ constexpr const char *charges_name = "charges";
 void *PairPannaPlus::extract_peratom(const char *name, int &columns)
 {
   columns = 0;
-  return details_.ask_for(name);
+  return Uncertainty::knows(name) ? uncertainty_.per_atom(name, lmp) : details_.ask_for(name);
 }
 
 /// NAME_flag, which `fix pair` sets in steps in which it will take NAME.
@@ -45,6 +45,7 @@ void PairPannaPlus::request_details(PannaPlusResults &results, int64_t n_atoms)
 {
   if (options_.charges) details_.want(charges_name);
   if (!warned_of_ratios_) details_.want(ratios_name);
+  if (uncertainty_.wants_extrapolation()) details_.want(Uncertainty::extrapolation);
   const std::vector<PannaPlusDetail> &request = details_.request(n_atoms);
   results.details = request.data();
   results.n_details = static_cast<int32_t>(request.size());

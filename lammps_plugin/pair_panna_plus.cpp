@@ -182,6 +182,9 @@ void PairPannaPlus::map_elements(const std::vector<std::string> &names)
     species_of_type_.push_back(species);
   }
   cutoff_ = model_->cutoff() * units_.length;
+  uncertainty_.of_model(model_.get());
+  nextra = uncertainty_.n_global();
+  pvector = uncertainty_.global();
   mark_types();
 }
 
@@ -233,6 +236,7 @@ void PairPannaPlus::print_summary() const
   text += system_lines(card);
   for (const std::string &line : error_lines(card))
     text += "  mean absolute errors (eV, angstrom), " + line + "\n";
+  text += uncertainty_.summary();
   text += "  units " + units_.style + ": 1 angstrom = " + decimal(units_.length) + ", 1 eV = " +
       decimal(units_.energy) + "\n";
   utils::logmesg(lmp, text);
@@ -331,6 +335,8 @@ void *PairPannaPlus::extract(const char *name, int &dimension)
   if (!model_) return nullptr;
   dimension = 0;
   if (std::strcmp(name, "cutoff") == 0) return &cutoff_;
+  if (std::strcmp(name, "uncertainty_evaluations") == 0) return uncertainty_.n_evaluations();
+  if (int *flag = uncertainty_.flag(name, lmp)) return flag;
   if (int *trigger = trigger_named(name)) return trigger;
   dimension = 2;
   if (std::strcmp(name, "scale") == 0) return scale_;
@@ -339,7 +345,8 @@ void *PairPannaPlus::extract(const char *name, int &dimension)
 
 double PairPannaPlus::memory_usage()
 {
-  double bytes = Pair::memory_usage() + buffers_.memory_usage() + details_.memory_usage() + generation_.memory_usage();
+  double bytes = Pair::memory_usage() + buffers_.memory_usage() + details_.memory_usage() + generation_.memory_usage() +
+      uncertainty_.memory_usage();
   for (const auto *model : {&model_, &double_model_})
     if (*model) bytes += (*model)->memory_usage();
   return bytes;

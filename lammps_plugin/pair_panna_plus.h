@@ -16,6 +16,7 @@
 #include "options.h"
 #include "pair.h"
 #include "traffic.h"
+#include "uncertainty.h"
 #include "units.h"
 
 #include <exception>
@@ -99,6 +100,7 @@ class PairPannaPlus : public LAMMPS_NS::Pair {
   std::string fault_of(const PannaPlusResults &results, int64_t n_atoms) const;
   void stop_or_warn(const std::string &complaint, const PannaPlusResults &results);
   void bring_ghosts_home();
+  void finish_uncertainty(double scale);
   void tally(const PannaPlusResults &results, double scale);
   std::string atom_name(int64_t atom) const;
   std::string closest_pair_text(const PannaPlusResults &results) const;
@@ -134,6 +136,7 @@ class PairPannaPlus : public LAMMPS_NS::Pair {
   Traffic traffic_;
   DeepHalo deep_halo_;
   Details details_;
+  Uncertainty uncertainty_;
   bool warned_ = false;
   bool warned_of_ratios_ = false;
   Restarted restarted_;    // until pair_coeff

@@ -81,6 +81,8 @@ class Potential(torch.nn.Module):
         The keys of `state_ranges`.
     detail_names : sequence of str
         Names of the details of a prediction.
+    n_members : int
+        Of a committee, whose energy is the mean of theirs; 1 for a potential alone.
     reference_energies : (n_elements,) float64, eV
         Energy of the isolated atom, part of the atomic energies.
     shortest_distances : (n_elements, n_elements) float64, Å
@@ -103,6 +105,7 @@ class Potential(torch.nn.Module):
         self.register_buffer("reference_energies", torch.zeros(n, dtype=torch.float64))
         self.register_buffer("shortest_distances", torch.zeros(n, n, dtype=torch.float64))
         self.reach, self.n_exchanges = self.cutoff, 0
+        self.n_members = 1
 
     @property
     def n_parameters(self) -> int:
@@ -214,6 +217,14 @@ class Potential(torch.nn.Module):
             )
         prediction = replace(from_pair_gradients(inputs, atomic, gradient), details=details)
         return prediction if create_graph else detached(prediction)
+
+    def predict_members(self, graph: AtomicGraph) -> list[Prediction]:
+        """Evaluate the members of a committee, whose mean is what `predict` returns."""
+        return [self.predict(graph)]
+
+    def extrapolation(self, graph: AtomicGraph) -> Tensor | None:
+        """Return how far every atom is from the training data, (n_atoms,) float64; None where nothing is known."""
+        return None
 
     def prepare(self, graph: AtomicGraph) -> Any:
         """Return what `predict` should be given again and again in a training: here the graph itself."""

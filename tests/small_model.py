@@ -1,12 +1,16 @@
 """A small model with forces of order 1 eV/Å, and how calculators are tried on it."""
 
+import io
+import zipfile
+
 import numpy as np
 import torch
 from ase import Atoms
 
-from panna_plus.export import export_model
+from panna_plus.export import card_of, export_model
 from panna_plus.families import build_potential
 from panna_plus.families.panna.config import MbpConfig, NetworkConfig, PannaConfig
+from panna_plus.model_file import archive_bytes
 from tests.geometries import cluster, crystal, graph_of, predict, rms_force
 
 ELEMENTS = ["H", "Cu"]
@@ -51,6 +55,15 @@ def guarded_potential():
     potential = small_potential()
     potential.shortest_distances.copy_(torch.tensor([[1.0, 1.5], [1.5, 2.0]]))
     return potential
+
+
+def write_unchecked(potential, path):
+    """Write a model file without its TorchScript part, which takes seconds to make and which few tests look at."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        archive.writestr("archive/version", "3\n")
+    path.write_bytes(archive_bytes(buffer.getvalue(), card_of(potential), potential.arrays()))
+    return path
 
 
 def exported_small_model(path):

@@ -133,6 +133,10 @@ void compute(const PannaPlusModel &model, const PannaPlusNeighborhood &atoms, Pa
   results.atomic_virials = out.atomic_virials;
   results.centroid_virials = out.centroid_virials;
   const std::vector<panna_plus::Detail> details = details_of(out, model.potential->description());
+  require((!out.member_energies && !out.member_forces) || model.potential->description().n_members > 1,
+          "panna_plus_compute: this model is no committee and has no members: 'panna-plus committee' merges some");
+  results.member_energies = out.member_energies;
+  results.member_forces = out.member_forces;
   results.details = details.data();
   results.n_details = static_cast<int>(details.size());
   panna_plus::Neighborhood view = view_of(atoms);
@@ -193,7 +197,7 @@ int panna_plus_describe(const PannaPlusModel *model, PannaPlusDescription *descr
                     known.message_cutoff,   known.reach,
                     known.n_exchanges,      known.uses_charge,
                     known.uses_spin,        static_cast<int32_t>(model->details.size()),
-                    model->details.data()};
+                    model->details.data(),  known.n_members};
   });
 }
 

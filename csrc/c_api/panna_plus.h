@@ -29,7 +29,7 @@ extern "C" {
 #endif
 
 /* Changes whenever a struct or a function below changes; compare with panna_plus_abi_version(). */
-#define PANNA_PLUS_ABI_VERSION 8
+#define PANNA_PLUS_ABI_VERSION 9
 
 typedef struct PannaPlusModel PannaPlusModel;
 typedef struct PannaPlusDescriptor PannaPlusDescriptor;
@@ -73,6 +73,7 @@ typedef struct {
   int32_t uses_spin;           /* whether the number of unpaired electrons enters */
   int32_t n_details;
   const char *const *details;  /* names of what PannaPlusDetail can ask for */
+  int32_t n_members;           /* of a committee, whose energy is the mean of theirs; 1: a model alone */
 } PannaPlusDescription;
 
 /* How several processes evaluate one system together, each with atoms of its own. Every process calls the same
@@ -136,6 +137,9 @@ typedef struct {
   int64_t closest_neighbor;
   const PannaPlusDetail *details; /* (n_details) */
   int32_t n_details;
+  /* Of the members of a committee, n_members > 1; an evaluation that asks for forces takes longer. */
+  double *member_energies;   /* (n_members), eV */
+  double *member_forces;     /* (n_members, n_atoms, 3), eV/angstrom */
 } PannaPlusResults;
 
 /* A named array of parameters. */

@@ -251,6 +251,54 @@ PannaAtom<T> sorted_atom(const PairLists &pairs, std::int64_t center, double cut
 }
 
 template <class T>
+ContractionViews<T>::ContractionViews(const PannaAtom<T> *atoms, int n_atoms, int n,
+                                      const DescriptorView<T> &descriptor, Arena &arena)
+    : n_(n), views_(arena.take<AtomView<T>>(static_cast<std::size_t>(n))) {
+  std::size_t slots = 0, triplets = 0;
+  for (int k = 0; k < n_atoms; ++k) {
+    slots = std::max(slots, n_slots(atoms[k].view, descriptor));
+    triplets = std::max(triplets, n_triplets(atoms[k].view, descriptor));
+  }
+  for (int v = 1; v < n; ++v) {
+    AtomView<T> &view = views_[v];
+    for (T **array : {&view.gradient_x, &view.gradient_y, &view.gradient_z}) *array = arena.take<T>(slots);
+    for (T **array : {&view.squared_sine, &view.shell_x, &view.weight}) *array = arena.take<T>(triplets);
+  }
+}
+
+template <class T>
+const AtomView<T> *ContractionViews<T>::of(const PannaAtom<T> &atom) {
+  views_[0] = atom.view;
+  for (int v = 1; v < n_; ++v) {
+    AtomView<T> view = atom.view;
+    const AtomView<T> &own = views_[v];
+    view.gradient_x = own.gradient_x;
+    view.gradient_y = own.gradient_y;
+    view.gradient_z = own.gradient_z;
+    view.squared_sine = own.squared_sine;
+    view.shell_x = own.shell_x;
+    view.weight = own.weight;
+    views_[v] = view;
+  }
+  return views_;
+}
+
+template <class T>
+void ContractionViews<T>::average(const DescriptorView<T> &descriptor) {
+  if (n_ == 1) return;
+  const std::size_t n = n_slots(views_[0], descriptor);
+  const T share = T(1.0 / n_);
+  for (T *AtomView<T>::*const array : {&AtomView<T>::gradient_x, &AtomView<T>::gradient_y, &AtomView<T>::gradient_z}) {
+    T *const mean = views_[0].*array;
+    for (int v = 1; v < n_; ++v) {
+      const T *const other = views_[v].*array;
+      for (std::size_t k = 0; k < n; ++k) mean[k] += other[k];
+    }
+    for (std::size_t k = 0; k < n; ++k) mean[k] *= share;
+  }
+}
+
+template <class T>
 void add_gradients(const PannaAtom<T> &atom, Results &results) {
   const NeighborTable &table = atom.table;
   const AtomView<T> &view = atom.view;
@@ -320,6 +368,7 @@ TangentView<T> sorted_tangents(const PannaAtom<T> &atom, const double *tangents,
   template PannaAtom<T> sorted_atom(const Neighborhood &, std::int64_t, const PairLimits &, const DescriptorView<T> &, \
                                     int, Arena &, ClosestPair &);                                                      \
   template PannaAtom<T> sorted_atom(const PairLists &, std::int64_t, double, const DescriptorView<T> &, int, Arena &); \
+  template class ContractionViews<T>;                                                                                  \
   template void add_gradients(const PannaAtom<T> &, Results &);                                                        \
   template void write_gradients(const PannaAtom<T> &, double *);                                                       \
   template TangentView<T> sorted_tangents(const PannaAtom<T> &, const double *, const DescriptorView<T> &, Arena &);

@@ -38,6 +38,23 @@ template <class T>
 PannaAtom<T> sorted_atom(const PairLists &pairs, std::int64_t center, double cutoff,
                          const DescriptorView<T> &descriptor, int lanes, Arena &arena);
 
+/// Views of one atom after the other for the contraction of n energies at once; all memory is the arena's and serves
+/// any of `atoms`.
+template <class T>
+class ContractionViews {
+ public:
+  ContractionViews(const PannaAtom<T> *atoms, int n_atoms, int n, const DescriptorView<T> &descriptor, Arena &arena);
+
+  /// (n) views of an atom; the first is its own.
+  const AtomView<T> *of(const PannaAtom<T> &atom);
+  /// Replaces the gradients of the first view by the mean of all.
+  void average(const DescriptorView<T> &descriptor);
+
+ private:
+  int n_;
+  AtomView<T> *views_;
+};
+
 /// Adds the gradients that the kernels left in the view to forces and virials.
 template <class T>
 void add_gradients(const PannaAtom<T> &atom, Results &results);

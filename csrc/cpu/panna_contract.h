@@ -153,16 +153,21 @@ template <class T>
   sums.by_x.store(atom.shell_x + triplet);
 }
 
+/// The views share the basis functions of a chunk; view k takes grid k of the `n_views` grids.
 template <class T>
-void contract_pair(const DescriptorView<T> &d, const AtomView<T> &atom, int at, int n, const Scratch<T> &scratch,
-                   const T *grid) {
+void contract_pair(const DescriptorView<T> &d, const AtomView<T> *views, int n_views, int at, int n,
+                   const Scratch<T> &scratch, const T *grids, int grid_stride) {
   constexpr int W = Pack<T>::width;
+  const AtomView<T> &atom = views[0];
   for (int left = (n + W - 1) / W; left > 0;) {
     const int n_packs = next_chunk(left);
     chunk_sine_slopes(d.windows, atom.cosine + at, atom.squared_sine + at, n_packs, scratch);
     chunk_window_slopes(d.windows, atom.cosine + at, n_packs, scratch);
     chunk_shell_slopes(d.shells, atom.shell_x + at, n_packs, scratch);
-    for (int p = 0; p < n_packs; ++p) contract_pack(d, atom, at + p * W, p * W, scratch, grid);
+    for (int v = 0; v < n_views; ++v) {
+      const T *const grid = grids + std::size_t(v) * grid_stride;
+      for (int p = 0; p < n_packs; ++p) contract_pack(d, views[v], at + p * W, p * W, scratch, grid);
+    }
     at += n_packs * W;
     left -= n_packs;
   }
@@ -226,23 +231,35 @@ void add_gradients(const DescriptorView<T> &d, const AtomView<T> &atom, const Ru
   }
 }
 
-/// dE/dG of one pair of species, laid out like the grid.
+/// dE/dG of one pair of species, laid out like the grid: n_views of them.
 template <class T>
-const T *on_grid(const DescriptorView<T> &d, const T *block, const Scratch<T> &scratch) {
+const T *on_grid(const DescriptorView<T> &d, const T *block, int n_views, const Scratch<T> &scratch) {
   if (!d.grid_of_function) return block;
-  for (int k = 0; k < d.shells.n * d.windows.n; ++k) scratch.totals[k] = T(0);
-  for (int f = 0; f < d.n_angular; ++f) scratch.totals[d.grid_of_function[f]] += block[f];
+  const int grid = d.shells.n * d.windows.n;
+  for (int k = 0; k < n_views * grid; ++k) scratch.totals[k] = T(0);
+  for (int v = 0; v < n_views; ++v, block += d.n_features) {
+    for (int f = 0; f < d.n_angular; ++f) scratch.totals[v * grid + d.grid_of_function[f]] += block[f];
+  }
   return scratch.totals;
 }
 
+/// What the last run reads beyond the triplets must be finite; see pack_triplets.
 template <class T>
-void contract(const DescriptorView<T> &d, const AtomView<T> &atom, T *memory, const T *g) {
-  const Scratch<T> scratch(d, memory);
-  contract_radial(d, atom, g);
-  for_each_block(d, atom, [&](const Runs &runs, int at, int n, int feature) {
+PANNA_HD void close_triplets(const AtomView<T> &atom, int end) {
+  using V = Pack<T>;
+  for (T *sums : {atom.squared_sine, atom.shell_x, atom.weight}) V(0).store(sums + end);
+}
+
+template <class T>
+void contract(const DescriptorView<T> &d, const AtomView<T> *views, int n_views, T *memory, const T *g) {
+  const Scratch<T> scratch(d, memory, n_views);
+  const int stride = d.grid_of_function ? d.shells.n * d.windows.n : d.n_features;
+  for (int v = 0; v < n_views; ++v) contract_radial(d, views[v], g + std::size_t(v) * d.n_features);
+  for_each_block(d, views[0], [&](const Runs &runs, int at, int n, int feature) {
     if (n == 0) return;
-    contract_pair(d, atom, at, n, scratch, on_grid(d, g + feature, scratch));
-    add_gradients(d, atom, runs, at);
+    for (int v = 1; v < n_views; ++v) close_triplets(views[v], at + n);
+    contract_pair(d, views, n_views, at, n, scratch, on_grid(d, g + feature, n_views, scratch), stride);
+    for (int v = 0; v < n_views; ++v) add_gradients(d, views[v], runs, at);
   });
 }
 

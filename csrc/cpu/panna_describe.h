@@ -19,12 +19,14 @@ struct Scratch {
   static constexpr int W = Pack<T>::width;
   T *sums, *totals, *radial, *windows, *window_slopes, *shells, *shell_slopes, *sines, *sine_slopes;
 
-  static std::size_t size(const DescriptorView<T> &d) { return Scratch(d, nullptr).end_; }
+  static std::size_t size(const DescriptorView<T> &d, int n_contracted) {
+    return Scratch(d, nullptr, n_contracted).end_;
+  }
 
-  Scratch(const DescriptorView<T> &d, T *memory) : memory_(memory) {
+  Scratch(const DescriptorView<T> &d, T *memory, int n_contracted = 1) : memory_(memory) {
     const int grid = d.shells.n * d.windows.n, n_sums = grid > d.n_radial ? grid : d.n_radial;
     sums = take(grid);
-    totals = take(n_sums / W + 1);
+    totals = take((n_sums / W + 1) * n_contracted);
     radial = take(d.n_radial * chunk_packs);
     windows = take(d.windows.n * chunk_packs);
     window_slopes = take(d.windows.n * chunk_packs);
@@ -46,8 +48,8 @@ struct Scratch {
 };
 
 template <class T>
-std::size_t scratch_size(const DescriptorView<T> &d) {
-  return Scratch<T>::size(d);
+std::size_t scratch_size(const DescriptorView<T> &d, int n_contracted) {
+  return Scratch<T>::size(d, n_contracted);
 }
 
 template <class T>

@@ -50,7 +50,7 @@ void PannaDescriptorCpu<T>::for_each_atom(const PairLists &pairs, CenterRange ra
   Arena &arena = thread_arena();
   for (std::int64_t center = range.first; center < range.last; ++center) {
     arena.reset();
-    const AtomMemory memory{arena.take<T>(kernels_.scratch_size(descriptor)),
+    const AtomMemory memory{arena.take<T>(kernels_.scratch_size(descriptor, 1)),
                             arena.take<T>(static_cast<std::size_t>(descriptor.n_features + kernels_.lanes))};
     const PannaAtom<T> atom = sorted_atom(pairs, center, cutoff_, descriptor, kernels_.lanes, arena);
     kernels_.prepare(descriptor, atom.view);
@@ -73,7 +73,7 @@ void PannaDescriptorCpu<T>::backward(const PairLists &pairs, CenterRange range, 
                 [&](const PannaAtom<T> &atom, const AtomMemory &memory, std::int64_t row, std::int64_t pair) {
                   kernels_.fill_triplets(model_.descriptor(), atom.view);
                   std::copy_n(g + row, n_features(), memory.features);
-                  kernels_.contract(model_.descriptor(), atom.view, memory.scratch, memory.features);
+                  kernels_.contract(model_.descriptor(), &atom.view, 1, memory.scratch, memory.features);
                   std::fill_n(gradients + pair, 3 * pairs.n_neighbors(atom.center), 0.0);
                   write_gradients(atom, gradients + pair);
                 });

@@ -23,7 +23,8 @@ constexpr PannaKernels<T> kernels() {
           fill_triplets<T>,
           contract<T>,
           tangent<T>,
-          network<T>};
+          network<T>,
+          quadratic_form<T>};
 }
 
 extern const PannaKernels<float> single_kernels;

@@ -77,6 +77,14 @@ struct NetworkView {
   int n_slopes = 0;  // sum of the layers' widths, each rounded up
 };
 
+/// Orthonormal directions w_k in the space of features, packed like weights; what is left beside them has one weight.
+template <class T>
+struct QuadraticFormView {
+  LayerView<T> directions;
+  const T *weights = nullptr;  // (n_out rounded up to row_tile), zeros at the end
+  T weight_beside = T(0);
+};
+
 /// The neighbours of one atom, sorted by species and inside a species by "closer than the angular
 /// cutoff" first. A species occupies slots start[s] to start[s + 1], a multiple of the lanes with at
 /// least one pack of padding at its end: padding lies beyond both cutoffs and adds nothing.
@@ -110,22 +118,26 @@ struct PannaKernels {
   int lanes;
   int block;     // atoms that one call of `network` takes
   int row_tile;  // see LayerView
-  /// Numbers of scratch memory that describe, contract and tangent need.
-  std::size_t (*scratch_size)(const DescriptorView<T> &);
+  /// Numbers of scratch memory that describe, contract and tangent need; `n_contracted`: see contract.
+  std::size_t (*scratch_size)(const DescriptorView<T> &, int n_contracted);
   /// Unit vectors, distances and cutoff functions of all slots.
   void (*prepare)(const DescriptorView<T> &, const AtomView<T> &);
   /// features (n_features + lanes): G of one atom; fills the triplets. The last `lanes` are scratch.
   void (*describe)(const DescriptorView<T> &, const AtomView<T> &, T *scratch, T *features);
   /// The triplets alone, for contract without describe.
   void (*fill_triplets)(const DescriptorView<T> &, const AtomView<T> &);
-  /// gradient_x, _y, _z of all slots from g = dE/dG (n_features); overwrites the triplets.
-  void (*contract)(const DescriptorView<T> &, const AtomView<T> &, T *scratch, const T *g);
+  /// gradient_x, _y, _z of all slots from g = dE/dG for n energies of one atom, g (n, n_features): each has a view,
+  /// which shares what the kernels above filled but for its gradients, squared_sine, shell_x and weight. Those of the
+  /// first hold the triplets and are overwritten.
+  void (*contract)(const DescriptorView<T> &, const AtomView<T> *views, int n, T *scratch, const T *g);
   /// features (n_features + lanes): the change of G with the displacements' tangents; fills the triplets of
   /// both views. The last `lanes` are scratch.
   void (*tangent)(const DescriptorView<T> &, const AtomView<T> &, const TangentView<T> &, T *scratch, T *features);
   /// Energies and their derivatives of a block: x (widest, block) holds the scaled features and
   /// receives dE/dx; y (widest, block) and slopes (n_slots, block) are scratch; energies (block).
   void (*network)(const NetworkView<T> &, T *x, T *y, T *slopes, T *energies);
+  /// out (block) = sum_k weights[k] (w_k . x)^2 + weight_beside (|x|^2 - sum_k (w_k . x)^2), x (n_in, block).
+  void (*quadratic_form)(const QuadraticFormView<T> &, const T *x, T *out);
 };
 
 /// The same kernels compiled for several instruction sets; a null entry was not compiled.

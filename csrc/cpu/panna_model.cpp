@@ -59,7 +59,8 @@ int place_in(std::vector<Value> &list, const Value &value) {
 }  // namespace
 
 template <class T>
-PannaModel<T>::PannaModel(const PannaParameters &parameters, const PannaKernels<T> &kernels) {
+PannaModel<T>::PannaModel(const PannaParameters &parameters, const PannaKernels<T> &kernels)
+    : n_members_(parameters.n_members) {
   DescriptorView<T> &d = descriptor_;
   d.is_bp = parameters.descriptor == PannaDescriptor::bp;
   d.n_species = parameters.n_elements;
@@ -76,6 +77,7 @@ PannaModel<T>::PannaModel(const PannaParameters &parameters, const PannaKernels<
     set_mbp(parameters.angular);
   }
   for (const PannaNetwork &network : parameters.networks) add_network(network, kernels.row_tile);
+  for (const PannaStatistics &statistics : parameters.statistics) add_extrapolation(statistics, kernels.row_tile);
 }
 
 template <class T>
@@ -227,6 +229,23 @@ void PannaModel<T>::add_network(const PannaNetwork &network, int row_tile) {
   view.n_layers = static_cast<int>(layers_.back().size());
   view.layers = layers_.back().data();
   networks_.push_back(view);
+}
+
+template <class T>
+void PannaModel<T>::add_extrapolation(const PannaStatistics &statistics, int row_tile) {
+  PannaExtrapolation<T> out;
+  std::vector<double> inverse, weights(statistics.weights);
+  for (const double deviation : statistics.deviation) inverse.push_back(1.0 / deviation);
+  out.mean = keep(statistics.mean);
+  out.inverse_deviation = keep(inverse);
+  const int n_in = static_cast<int>(statistics.mean.size()), n_out = statistics.n_components();
+  out.form.directions.n_in = n_in;
+  out.form.directions.n_out = n_out;
+  out.form.directions.forward = keep(packed(statistics.components, n_out, n_in, row_tile, false));
+  weights.resize(static_cast<std::size_t>(rounded_up(n_out, row_tile)), 0.0);
+  out.form.weights = keep(weights);
+  out.form.weight_beside = T(statistics.weight_beside);
+  extrapolations_.push_back(out);
 }
 
 template class PannaModel<float>;

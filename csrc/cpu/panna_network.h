@@ -95,4 +95,35 @@ void network(const NetworkView<T> &network, T *x, T *y, T *slopes, T *energies) 
   // The number of exchanges is even: dE/dx lies where x was.
 }
 
+template <class T>
+void quadratic_form(const QuadraticFormView<T> &form, const T *x, T *out) {
+  using V = Pack<T>;
+  constexpr int W = V::width, block = block_packs * W;
+  const LayerView<T> &directions = form.directions;
+  V total[block_packs], beside[block_packs];
+  for (int p = 0; p < block_packs; ++p) total[p] = beside[p] = V(0);
+  for (int i = 0; i < directions.n_in; ++i) {
+    for (int p = 0; p < block_packs; ++p) {
+      const V value = V::load(x + i * block + p * W);
+      beside[p] += value * value;
+    }
+  }
+  for (int k = 0; k < directions.n_out; k += row_tile) {
+    V along[row_tile][block_packs];
+    multiply_tile(directions.forward + std::size_t(k) * directions.n_in, static_cast<const T *>(nullptr), x,
+                  directions.n_in, along);
+    for (int t = 0; t < row_tile; ++t) {
+      for (int p = 0; p < block_packs; ++p) {
+        const V square = along[t][p] * along[t][p];
+        total[p] += V(form.weights[k + t]) * square;
+        beside[p] = beside[p] - square;
+      }
+    }
+  }
+  for (int p = 0; p < block_packs; ++p) {
+    const V left = where_greater(beside[p], V(0), beside[p], V(0));
+    (total[p] + V(form.weight_beside) * left).store(out + p * W);
+  }
+}
+
 }  // namespace panna_plus::PANNA_ISA

@@ -1,5 +1,6 @@
 #include "cpu/panna_reference.h"
 
+#include <algorithm>
 #include <cmath>
 #include <string>
 #include <vector>
@@ -127,6 +128,24 @@ EnergyGradient<V> evaluate(const Network<V> &network, const std::vector<double> 
   return {x[0] - network.lone_atom, std::move(gradient)};
 }
 
+/// See PannaStatistics.
+double extrapolation(const PannaStatistics &statistics, const std::vector<double> &features) {
+  const std::size_t n = features.size();
+  std::vector<double> x(n);
+  double beside = 0.0, total = 0.0;
+  for (std::size_t f = 0; f < n; ++f) {
+    x[f] = (features[f] - statistics.mean[f]) / statistics.deviation[f];
+    beside += x[f] * x[f];
+  }
+  for (std::size_t k = 0; k < statistics.weights.size(); ++k) {
+    double along = 0.0;
+    for (std::size_t f = 0; f < n; ++f) along += statistics.components[k * n + f] * x[f];
+    total += statistics.weights[k] * along * along;
+    beside -= along * along;
+  }
+  return std::sqrt(total + statistics.weight_beside * std::max(beside, 0.0));
+}
+
 template <class V>
 class PannaReference final : public Potential {
  public:
@@ -157,7 +176,7 @@ class PannaReference final : public Potential {
   PannaParameters panna_;
   std::vector<V> radial_eta_, radial_centers_, angular_eta_, angular_centers_;
   std::vector<math::AngularWindow> windows_;
-  std::vector<Network<V>> networks_;
+  std::vector<Network<V>> networks_;  // (n_members, S)
   std::size_t memory_ = 0;
 };
 
@@ -174,6 +193,8 @@ PannaReference<V>::PannaReference(const ModelFile &file, PannaParameters paramet
   for (std::size_t k = 0; k < panna_.angular.lambda.size(); ++k) {
     windows_.push_back(math::bp_window(panna_.angular.lambda[k], panna_.angular.zeta[k]));
   }
+  own_description().n_members = panna_.n_members;
+  if (!panna_.statistics.empty()) own_description().details.push_back("extrapolation");
   const std::vector<double> nothing(static_cast<std::size_t>(panna_.n_features()), 0.0);
   for (const PannaNetwork &network : panna_.networks) {
     networks_.push_back(converted<V>(network));
@@ -198,15 +219,32 @@ void PannaReference<V>::compute_center(const Neighborhood &atoms, std::int64_t c
   gather_neighbors(atoms, center, {panna_.cutoff(), panna_.n_elements, panna_.shortest_distances.data()}, rows,
                    results.closest);
   const Neighbors neighbors = convert(rows);
-  const EnergyGradient<V> network = evaluate(networks_[species], descriptor(neighbors));
-  const Gradients gradients = contract(neighbors, network.gradient);
-  require(std::isfinite(double(network.energy)),
-          "the energy of atom row " + std::to_string(center) +
-              " is not finite: its surroundings are far outside the training data");
-  results.add_atomic_energy(center, panna_.reference_energies[species] + double(network.energy));
+  const std::vector<double> features = descriptor(neighbors);
+  if (double *values = results.detail("extrapolation")) {
+    values[center] = extrapolation(panna_.statistics[static_cast<std::size_t>(species)], features);
+  }
+  std::vector<double> gradient_sums(3 * rows.size(), 0.0);
+  double energy = 0.0;
+  for (int m = 0; m < panna_.n_members; ++m) {
+    const std::size_t place = static_cast<std::size_t>(m * panna_.n_elements + species);
+    const EnergyGradient<V> network = evaluate(networks_[place], features);
+    const Gradients gradients = contract(neighbors, network.gradient);
+    const double own = panna_.reference_energies[place] + double(network.energy);
+    energy += own / panna_.n_members;
+    Results member;
+    if (results.member_energies) results.member_energies[m] += own;
+    if (results.member_forces) member.forces = results.member_forces + 3 * m * atoms.n_atoms;
+    for (std::size_t n = 0; n < rows.size(); ++n) {
+      const double gradient[3] = {double(gradients[n].x), double(gradients[n].y), double(gradients[n].z)};
+      for (std::size_t a = 0; a < 3; ++a) gradient_sums[3 * n + a] += gradient[a] / panna_.n_members;
+      member.add_pair(center, rows[n].atom, rows[n].r, gradient);
+    }
+  }
+  require(std::isfinite(energy), "the energy of atom row " + std::to_string(center) +
+                                     " is not finite: its surroundings are far outside the training data");
+  results.add_atomic_energy(center, energy);
   for (std::size_t n = 0; n < rows.size(); ++n) {
-    const double gradient[3] = {double(gradients[n].x), double(gradients[n].y), double(gradients[n].z)};
-    results.add_pair(center, rows[n].atom, rows[n].r, gradient);
+    results.add_pair(center, rows[n].atom, rows[n].r, gradient_sums.data() + 3 * n);
   }
 }
 

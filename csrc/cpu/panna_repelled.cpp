@@ -1,6 +1,8 @@
 #include "cpu/panna_repelled.h"
 
+#include <string>
 #include <utility>
+#include <vector>
 
 #include "cpu/energy_terms.h"
 
@@ -14,7 +16,9 @@ class RepelledPanna final : public Potential {
       : Potential(file, alone->description().kernels),
         alone_(std::move(alone)),
         repulsion_(terms, {math::EnvelopeKind::quintic, file.cutoff()}, description().kernels) {
-    own_description().details = repulsion_.details();
+    std::vector<std::string> &details = own_description().details;
+    details = alone_->description().details;
+    details.insert(details.end(), repulsion_.details().begin(), repulsion_.details().end());
   }
 
   void compute(const Neighborhood &atoms, Results &results) const override {
@@ -37,6 +41,9 @@ std::unique_ptr<Potential> with_repulsion(const ModelFile &file, std::unique_ptr
   const EnergyTermsParameters terms = read_energy_terms_parameters(file, "terms/", 0, 0, {});
   if (!terms.repulsion || terms.electrostatics || terms.dispersion) {
     file.fail("card key 'family_parameters.terms'", "the repulsion alone in the family panna", "other terms");
+  }
+  if (alone->description().n_members > 1) {
+    file.fail("card key 'family_parameters.terms'", "none, whose members would each have a repulsion", "a repulsion");
   }
   return std::make_unique<RepelledPanna>(file, std::move(alone), terms);
 }

@@ -18,21 +18,28 @@ void add(double *total, const double *part, std::int64_t n) {
 
 }  // namespace
 
-void PartialResults::reset(const Results &wanted, std::int64_t n_atoms) {
+void PartialResults::reset(const Results &wanted, std::int64_t n_atoms, int n_members) {
   results_ = Results();
-  results_.atomic_energies = wanted.atomic_energies;  // every centre has one thread
+  // Every centre has one thread.
+  results_.atomic_energies = wanted.atomic_energies;
+  results_.details = wanted.details;
+  results_.n_details = wanted.n_details;
+  results_.member_energies = zeroed(member_energies_, wanted.member_energies, n_members);
+  results_.member_forces = zeroed(member_forces_, wanted.member_forces, 3 * n_atoms * n_members);
   results_.forces = zeroed(forces_, wanted.forces, 3 * n_atoms);
   results_.atomic_virials = zeroed(atomic_virials_, wanted.atomic_virials, 6 * n_atoms);
   results_.centroid_virials = zeroed(centroid_virials_, wanted.centroid_virials, 9 * n_atoms);
 }
 
-void PartialResults::add_to(Results &total, std::int64_t n_atoms) const {
+void PartialResults::add_to(Results &total, std::int64_t n_atoms, int n_members) const {
   total.energy += results_.energy;
   for (int a = 0; a < 6; ++a) total.virial[a] += results_.virial[a];
   if (results_.closest.ratio < total.closest.ratio) total.closest = results_.closest;
   add(total.forces, forces_.data(), 3 * n_atoms);
   add(total.atomic_virials, atomic_virials_.data(), 6 * n_atoms);
   add(total.centroid_virials, centroid_virials_.data(), 9 * n_atoms);
+  add(total.member_energies, member_energies_.data(), n_members);
+  add(total.member_forces, member_forces_.data(), 3 * n_atoms * n_members);
 }
 
 }  // namespace panna_plus

@@ -169,10 +169,13 @@ std::unique_ptr<Potential> build_panna_cuda(const ModelFile &file, Precision pre
   require(!has_repulsion(file), "model file '" + file.path() +
                                     "' has a repulsion beside its perceptrons, which the CUDA kernels do not evaluate: "
                                     "use device cpu, or backend torch");
+  PannaParameters parameters = read_panna_parameters(file);
+  const std::string n_members = std::to_string(parameters.n_members);
+  require(parameters.n_members == 1, "model file '" + file.path() + "' is a committee of " + n_members +
+                                         " members, which CUDA does not evaluate: use device cpu, or one of them");
   const cuda::ForceSum force_sum = cuda::force_sum_named(kernels);
   cuda::require_device(device);
   const cuda::CurrentDevice current(device);
-  PannaParameters parameters = read_panna_parameters(file);
   if (precision == Precision::mixed) {
     return std::make_unique<cuda::PannaCuda<float>>(file, std::move(parameters), force_sum, device);
   }

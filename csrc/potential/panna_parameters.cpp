@@ -89,7 +89,7 @@ void read_bp(const Source &file, PannaAngular &angular) {
                [](double x) { return std::fabs(x) <= 1.0; });
 }
 
-math::Activation activation_named(const ModelFile &file, const std::string &element, const JsonValue &name) {
+math::Activation activation_named(const ModelFile &file, const std::string &key, const JsonValue &name) {
   using math::Activation;
   static const std::pair<const char *, Activation> known[] = {
       {"gaussian", Activation::gaussian}, {"tanh", Activation::tanh},       {"silu", Activation::silu},
@@ -97,8 +97,7 @@ math::Activation activation_named(const ModelFile &file, const std::string &elem
   for (const auto &[text, activation] : known) {
     if (name.is(JsonValue::Kind::string) && name.string == text) return activation;
   }
-  file.fail("card key 'family_parameters.activations." + element + "'", "gaussian, tanh, silu, relu, lorentz or linear",
-            name.described());
+  file.fail(key, "gaussian, tanh, silu, relu, lorentz or linear", name.described());
 }
 
 DenseLayer read_layer(const ModelFile &file, const std::string &folder, int n_in) {
@@ -113,27 +112,84 @@ DenseLayer read_layer(const ModelFile &file, const std::string &folder, int n_in
   return layer;
 }
 
-PannaNetwork read_network(const ModelFile &file, const std::string &element, int n_features) {
-  const std::string folder = "element/" + element + "/";
+/// One member: where its arrays lie, and what the card says of it.
+struct Member {
+  std::string folder;     // before "element/..."
+  std::string card_path;  // for errors
+  const JsonValue &card;
+};
+
+/// The members of a committee; a model alone is its only member, and has no folder of its own.
+std::vector<Member> members_of(const ModelFile &file) {
+  const JsonValue &parameters = file.card({"family_parameters"});
+  const JsonValue *const list = parameters.find("members");
+  if (!list) return {{"", "family_parameters", parameters}};
+  const bool fits = list->is(JsonValue::Kind::array) && list->items.size() > 1 && list->items.size() <= 1000;
+  if (!fits) file.fail("card key 'family_parameters.members'", "a list of 2 to 1000", list->described());
+  std::vector<Member> members;
+  for (std::size_t m = 0; m < list->items.size(); ++m) {
+    const std::string number = std::to_string(m);
+    members.push_back({"member/" + number + "/", "family_parameters.members[" + number + "]", list->items[m]});
+  }
+  return members;
+}
+
+PannaNetwork read_network(const ModelFile &file, const Member &member, const std::string &element, int n_features) {
+  const std::string folder = member.folder + "element/" + element + "/";
   PannaNetwork network;
   network.feature_mean = file.array(folder + "feature_mean", {n_features});
   network.feature_scale = file.array(folder + "feature_scale", {n_features});
   check_values(file, folder + "feature_scale", network.feature_scale, "positive values",
                [](double x) { return x > 0.0; });
-  const JsonValue &names = file.card({"family_parameters", "activations", element});
-  if (!names.is(JsonValue::Kind::array) || names.items.empty()) {
-    file.fail("card key 'family_parameters.activations." + element + "'", "a list of names", names.described());
-  }
+  const std::string key = "card key '" + member.card_path + ".activations." + element + "'";
+  const JsonValue *const activations = member.card.find("activations");
+  const JsonValue *const found = activations ? activations->find(element) : nullptr;
+  if (!found) file.fail(key, "a value", "nothing");
+  const JsonValue &names = *found;
+  if (!names.is(JsonValue::Kind::array) || names.items.empty()) file.fail(key, "a list of names", names.described());
   int width = n_features;
   for (std::size_t k = 0; k < names.items.size(); ++k) {
     network.layers.push_back(read_layer(file, folder + "layer/" + std::to_string(k) + "/", width));
-    network.layers.back().activation = activation_named(file, element, names.items[k]);
+    network.layers.back().activation = activation_named(file, key, names.items[k]);
     width = network.layers.back().n_out;
   }
   const std::string beyond = folder + "layer/" + std::to_string(names.items.size()) + "/weight";
   if (file.has_array(beyond)) file.fail("array '" + beyond + "'", "an activation of its own", "none in the card");
   if (width != 1) file.fail("last layer of element " + element, "1 output", std::to_string(width));
   return network;
+}
+
+void read_members(const ModelFile &file, PannaParameters &panna) {
+  const std::vector<Member> members = members_of(file);
+  panna.n_members = static_cast<int>(members.size());
+  for (const Member &member : members) {
+    const auto energies = file.array(member.folder + "reference_energies", {panna.n_elements});
+    panna.reference_energies.insert(panna.reference_energies.end(), energies.begin(), energies.end());
+    for (const std::string &element : file.elements()) {
+      panna.networks.push_back(read_network(file, member, element, panna.n_features()));
+    }
+  }
+}
+
+PannaStatistics read_statistics(const ModelFile &file, const std::string &element, int n_features) {
+  const std::string folder = "element/" + element + "/training/";
+  PannaStatistics statistics;
+  statistics.mean = file.array(folder + "mean", {n_features});
+  statistics.deviation = file.array(folder + "deviation", {n_features});
+  check_values(file, folder + "deviation", statistics.deviation, "positive values", [](double x) { return x > 0.0; });
+  statistics.components = file.array(folder + "components", {-1, n_features});
+  const std::int64_t n = file.array_shape(folder + "components")[0];
+  const std::vector<double> variances = read_nonnegative(file, folder + "variances", n + 1);
+  const double ridge = file.array(folder + "ridge", {1})[0];
+  check_values(file, folder + "ridge", {ridge}, "a positive value", [](double x) { return x > 0.0; });
+  double normal = variances.back() / ridge;
+  for (std::int64_t k = 0; k < n; ++k) normal += variances[std::size_t(k)] / (variances[std::size_t(k)] + ridge);
+  normal = std::max(normal, 1.0);
+  for (std::int64_t k = 0; k < n; ++k) {
+    statistics.weights.push_back(1.0 / ((variances[std::size_t(k)] + ridge) * normal));
+  }
+  statistics.weight_beside = 1.0 / (ridge * normal);
+  return statistics;
 }
 
 bool reads_lone_atom(const ModelFile &file) {
@@ -206,12 +262,14 @@ PannaParameters read_panna_parameters(const ModelFile &file) {
   check_cutoff(file, panna);
   panna.subtract_lone_atom = reads_lone_atom(file);
   const std::int64_t s = panna.n_elements;
-  panna.reference_energies = file.array("reference_energies", {s});
   panna.shortest_distances = file.array("shortest_distances", {s, s});
   check_values(file, "shortest_distances", panna.shortest_distances, "distances of at least 0",
                [](double x) { return x >= 0.0; });
-  for (const std::string &element : file.elements()) {
-    panna.networks.push_back(read_network(file, element, panna.n_features()));
+  read_members(file, panna);
+  if (file.has_array("element/" + file.elements().front() + "/training/mean")) {
+    for (const std::string &element : file.elements()) {
+      panna.statistics.push_back(read_statistics(file, element, panna.n_features()));
+    }
   }
   return panna;
 }

@@ -39,15 +39,28 @@ struct PannaNetwork {
   std::vector<DenseLayer> layers;
 };
 
+/// Descriptor values of the training atoms of an element: with x = (G - mean) / deviation, the squared extrapolation is
+///   sum_k weights[k] (components[k] . x)^2 + weight_beside (what is left of x)^2
+struct PannaStatistics {
+  std::vector<double> mean, deviation;
+  std::vector<double> components;  // (K, F)
+  std::vector<double> weights;     // (K)
+  double weight_beside = 0.0;
+
+  int n_components() const { return static_cast<int>(weights.size()); }
+};
+
 struct PannaParameters {
   int n_elements = 0;
   PannaDescriptor descriptor = PannaDescriptor::mbp;
   PannaRadial radial;
   PannaAngular angular;
   bool subtract_lone_atom = true;
-  std::vector<double> reference_energies;  // (S)
+  int n_members = 1;                       // of a committee, whose energy is the mean of theirs
+  std::vector<double> reference_energies;  // (n_members, S)
   std::vector<double> shortest_distances;  // (S, S)
-  std::vector<PannaNetwork> networks;      // one per element
+  std::vector<PannaNetwork> networks;      // (n_members, S)
+  std::vector<PannaStatistics> statistics; // (S), or none where the file has none
 
   int n_radial() const { return static_cast<int>(radial.eta.size()); }
   /// Angular functions of one species pair.

@@ -37,6 +37,7 @@ struct Description {
   int n_exchanges = 0;          // times that images must learn what became of atoms
   bool uses_charge = false, uses_spin = false;
   std::vector<std::string> details;  // names of what Results::details can ask for
+  int n_members = 1;                 // of a committee; Results::member_energies and the like are for more than one
 };
 
 /// A model ready to be evaluated. Immutable: any number of threads may call compute at once.

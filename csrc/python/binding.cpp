@@ -122,30 +122,53 @@ py::dict summary(const PannaPlusResults &results, std::int64_t closest_center, s
   return out;
 }
 
-/// The details that somebody asked for.
-class Details {
+/// What an evaluation is asked for beyond energies, forces and virials, and the memory for it.
+class Extras {
  public:
-  Details(std::vector<std::string> names, py::ssize_t n_rows) : names_(std::move(names)) {
+  Extras(int n_members, std::vector<std::string> details, py::ssize_t n_rows)
+      : n_rows_(n_rows), n_members_(n_members), names_(std::move(details)) {
+    energies_.assign(std::size_t(n_members_), 0.0);
+    forces_.assign(std::size_t(3 * n_members_ * n_rows), 0.0);
     values_.assign(names_.size(), std::vector<double>(std::size_t(n_rows), 0.0));
-    for (std::size_t d = 0; d < names_.size(); ++d) asked_.push_back({names_[d].c_str(), values_[d].data()});
+    for (std::size_t d = 0; d < names_.size(); ++d) details_.push_back({names_[d].c_str(), values_[d].data()});
+  }
+  Extras(const Extras &) = delete;
+  Extras &operator=(const Extras &) = delete;
+
+  void ask(PannaPlusResults &results) {
+    results.details = details_.data();
+    results.n_details = std::int32_t(details_.size());
+    if (n_members_ == 0) return;
+    results.member_energies = energies_.data();
+    results.member_forces = forces_.data();
   }
 
-  void add_to(PannaPlusResults &results) const {
-    results.details = asked_.data();
-    results.n_details = std::int32_t(asked_.size());
-  }
-
-  /// Those of the first `n` rows.
-  py::dict arrays(py::ssize_t n) const {
-    py::dict out;
-    for (std::size_t d = 0; d < names_.size(); ++d) out[names_[d].c_str()] = Array<double>(n, values_[d].data());
-    return out;
+  /// Adds what came of it; rows are those of `owners`, or atoms themselves where that is null.
+  void report(py::dict &out, const std::int32_t *owners, py::ssize_t n_atoms) const {
+    Array<double> forces = zeros({n_members_, n_atoms, 3});
+    for (py::ssize_t m = 0; m < n_members_; ++m) {
+      for (py::ssize_t row = 0; row < n_rows_; ++row) {
+        const py::ssize_t atom = owners ? owners[row] : row;
+        for (int a = 0; a < 3; ++a)
+          forces.mutable_data()[3 * (m * n_atoms + atom) + a] += forces_[std::size_t(3 * (m * n_rows_ + row) + a)];
+      }
+    }
+    py::dict details;
+    // Atoms are the first rows, and only they are centers.
+    for (std::size_t d = 0; d < names_.size(); ++d)
+      details[names_[d].c_str()] = Array<double>(n_atoms, values_[d].data());
+    out["details"] = details;
+    out["member_energies"] =
+        n_members_ > 0 ? py::object(Array<double>(n_members_, energies_.data())) : py::object(py::none());
+    out["member_forces"] = n_members_ > 0 ? py::object(forces) : py::object(py::none());
   }
 
  private:
+  py::ssize_t n_rows_, n_members_;
   std::vector<std::string> names_;
+  std::vector<double> energies_, forces_;
   std::vector<std::vector<double>> values_;
-  std::vector<PannaPlusDetail> asked_;
+  std::vector<PannaPlusDetail> details_;
 };
 
 class Model {
@@ -166,7 +189,9 @@ class Model {
     }
     if (!reason.empty()) raise("ModelFileError", reason);
     model_ = SharedModel(opened, CloseModel());
-    has_messages_ = described(model_).message_cutoff > 0.0;
+    const PannaPlusDescription about = described(model_);
+    has_messages_ = about.message_cutoff > 0.0;
+    n_members_ = about.n_members;
   }
 
   py::dict describe() const {
@@ -188,6 +213,7 @@ class Model {
     out["n_exchanges"] = about.n_exchanges;
     out["uses_charge"] = about.uses_charge != 0;
     out["uses_spin"] = about.uses_spin != 0;
+    out["n_members"] = about.n_members;
     out["details"] = details;
     return out;
   }
@@ -198,7 +224,7 @@ class Model {
   void close() { model_.reset(); }
 
   py::dict compute(const Lists &lists, const Array<double> &positions, const Array<std::int32_t> &species,
-                   const Array<std::int32_t> &owners, int n_threads, bool atomic_virials,
+                   const Array<std::int32_t> &owners, int n_threads, bool atomic_virials, bool members,
                    const std::vector<std::string> &details, double total_charge, double unpaired_electrons) const {
     const SharedModel model = open();
     const py::ssize_t n = lists.n_rows();
@@ -206,14 +232,14 @@ class Model {
     expect_shape(species, "species", n, 1);
     expect_shape(owners, "owners", n, 1);
     PannaPlusResults results{};
+    Extras extras(members ? n_members_ : 0, details, n);
+    extras.ask(results);
     Array<double> energies = zeros({n}), forces = zeros({n, 3});
     Array<double> virials = zeros({atomic_virials ? n : 0, 6}), centroid = zeros({atomic_virials ? n : 0, 9});
     results.atomic_energies = energies.mutable_data();
     results.forces = forces.mutable_data();
     results.atomic_virials = atomic_virials ? virials.mutable_data() : nullptr;
     results.centroid_virials = atomic_virials ? centroid.mutable_data() : nullptr;
-    const Details asked(details, n);
-    asked.add_to(results);
     PannaPlusNeighborhood atoms = lists.view(positions.data(), species.data(), n_threads, false);
     complete(atoms, owners.data(), total_charge, unpaired_electrons);
     run(model, atoms, results);
@@ -222,14 +248,14 @@ class Model {
     out["forces"] = forces;
     out["atomic_virials"] = atomic_virials ? py::object(virials) : py::object(py::none());
     out["centroid_virials"] = atomic_virials ? py::object(centroid) : py::object(py::none());
-    out["details"] = asked.arrays(n);
+    extras.report(out, nullptr, n);
     return out;
   }
 
   /// Rows are images of atoms: row k lies at positions[owners[k]] + offsets[k]. The atoms themselves are the first
   /// rows. Forces on images are added to their owners. The species must be those of every other call with these lists.
   py::dict compute_images(const Lists &lists, const Array<double> &positions, const Array<std::int32_t> &species,
-                          const Array<std::int32_t> &owners, const Array<double> &offsets, int n_threads,
+                          const Array<std::int32_t> &owners, const Array<double> &offsets, int n_threads, bool members,
                           const std::vector<std::string> &details, double total_charge,
                           double unpaired_electrons) const {
     const SharedModel model = open();
@@ -252,10 +278,10 @@ class Model {
         row_positions[std::size_t(3 * row + a)] = positions.data()[3 * owner[row] + a] + offsets.data()[3 * row + a];
     }
     PannaPlusResults results{};
+    Extras extras(members ? n_members_ : 0, details, n_rows);
+    extras.ask(results);
     results.atomic_energies = row_energies.data();
     results.forces = row_forces.data();
-    const Details asked(details, n_rows);
-    asked.add_to(results);
     PannaPlusNeighborhood atoms = lists.view(row_positions.data(), row_species.data(), n_threads, true);
     complete(atoms, owner, total_charge, unpaired_electrons);
     run(model, atoms, results);
@@ -271,7 +297,7 @@ class Model {
     out["forces"] = forces;
     out["atomic_virials"] = py::none();
     out["centroid_virials"] = py::none();
-    out["details"] = asked.arrays(n_atoms);
+    extras.report(out, owner, n_atoms);
     return out;
   }
 
@@ -296,6 +322,7 @@ class Model {
 
   SharedModel model_;
   bool has_messages_ = false;
+  int n_members_ = 1;
 };
 
 }  // namespace
@@ -317,9 +344,9 @@ PYBIND11_MODULE(_engine, module) {
       .def("close", &Model::close)
       .def_property_readonly("memory_usage", &Model::memory_usage)
       .def("compute", &Model::compute, py::arg("lists"), py::arg("positions"), py::arg("species"),
-           py::arg("owners"), py::arg("n_threads"), py::arg("atomic_virials"), py::arg("details"),
+           py::arg("owners"), py::arg("n_threads"), py::arg("atomic_virials"), py::arg("members"), py::arg("details"),
            py::arg("total_charge"), py::arg("unpaired_electrons"))
       .def("compute_images", &Model::compute_images, py::arg("lists"), py::arg("positions"), py::arg("species"),
-           py::arg("owners"), py::arg("offsets"), py::arg("n_threads"), py::arg("details"), py::arg("total_charge"),
-           py::arg("unpaired_electrons"));
+           py::arg("owners"), py::arg("offsets"), py::arg("n_threads"), py::arg("members"), py::arg("details"),
+           py::arg("total_charge"), py::arg("unpaired_electrons"));
 }

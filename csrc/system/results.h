@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <cstring>
 #include <limits>
 
 namespace panna_plus {
@@ -35,11 +36,24 @@ struct Results {
   ClosestPair closest;
   const Detail *details = nullptr;  // (n_details)
   int n_details = 0;
+  // Of the members of a committee; its own energy and forces are their means.
+  double *member_energies = nullptr;  // (n_members)
+  double *member_forces = nullptr;    // (n_members, n_atoms, 3)
+
+  /// Where a detail goes, or null if nobody wants it.
+  double *detail(const char *name) const;
 
   /// Adds the consequences of dE_i/dr_ij for one (centre, neighbour) pair.
   void add_pair(std::int64_t i, std::int64_t j, const double r[3], const double gradient[3]);
   void add_atomic_energy(std::int64_t i, double value);
 };
+
+inline double *Results::detail(const char *name) const {
+  for (int d = 0; d < n_details; ++d) {
+    if (std::strcmp(details[d].name, name) == 0) return details[d].values;
+  }
+  return nullptr;
+}
 
 inline void Results::add_atomic_energy(std::int64_t i, double value) {
   energy += value;

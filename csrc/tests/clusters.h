@@ -70,12 +70,29 @@ inline Cluster random_cluster(int n, int n_elements, double size, std::mt19937 &
 struct Outcome {
   Results results;
   std::vector<double> energies, forces, atomic, centroid;
+  std::vector<double> member_energies, member_forces, extrapolation;  // where they were asked for
 };
 
-inline Outcome evaluate(const Potential &potential, const Cluster &cluster, int n_threads, bool with_virials) {
+/// `with_members`: what a committee with statistics of its training atoms can tell.
+inline Outcome evaluate(const Potential &potential, const Cluster &cluster, int n_threads, bool with_virials,
+                        bool with_members = false) {
   const std::size_t n = static_cast<std::size_t>(cluster.n_atoms());
-  Outcome out{
-      {}, std::vector<double>(n), std::vector<double>(3 * n), std::vector<double>(6 * n), std::vector<double>(9 * n)};
+  Outcome out;
+  out.energies.resize(n);
+  out.forces.resize(3 * n);
+  out.atomic.resize(6 * n);
+  out.centroid.resize(9 * n);
+  const std::size_t n_members = static_cast<std::size_t>(potential.description().n_members);
+  if (with_members) {
+    out.member_energies.resize(n_members);
+    out.member_forces.resize(3 * n * n_members);
+    out.extrapolation.resize(n);
+    out.results.member_energies = out.member_energies.data();
+    out.results.member_forces = out.member_forces.data();
+  }
+  const Detail detail{"extrapolation", out.extrapolation.data()};
+  out.results.details = &detail;
+  out.results.n_details = with_members ? 1 : 0;
   out.results.atomic_energies = out.energies.data();
   out.results.forces = out.forces.data();
   if (with_virials) {
@@ -83,6 +100,7 @@ inline Outcome evaluate(const Potential &potential, const Cluster &cluster, int 
     out.results.centroid_virials = out.centroid.data();
   }
   potential.compute(cluster.view(n_threads), out.results);
+  out.results.details = nullptr;
   return out;
 }
 
@@ -125,6 +143,11 @@ inline void compare(const std::string &what, const Outcome &found, const Outcome
   if (found.results.atomic_virials && expected.results.atomic_virials) {
     near("atomic virials", found.atomic, expected.atomic);
     near("centroid virials", found.centroid, expected.centroid);
+  }
+  if (found.results.member_energies && expected.results.member_energies) {
+    near("members' energies", found.member_energies, expected.member_energies);
+    near("members' forces", found.member_forces, expected.member_forces);
+    near("extrapolation", found.extrapolation, expected.extrapolation);
   }
   check(found.results.closest.ratio == expected.results.closest.ratio, what + ": closest pair");
 }

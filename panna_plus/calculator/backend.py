@@ -83,6 +83,10 @@ class Backend(ABC):
             If atoms come too close or a result is not finite.
         """
 
+    @abstractmethod
+    def uncertainty(self, prepared: Any) -> Results:
+        """Return what `PannaPlusCalculator.uncertainty` does, for what `prepare` returned."""
+
 
 def add_details(results: Results, details: dict[str, np.ndarray], atoms_if_free: np.ndarray | None) -> None:
     """Add what a family knows of atoms beside energies and forces, if anything.

@@ -13,6 +13,7 @@ from ase.data import chemical_symbols
 from panna_plus.calculator.backend import Backend, Results, add_details, free_positions, require_finite
 from panna_plus.calculator.guard import ClosestPair, Guard, closest_pair
 from panna_plus.calculator.pairs import BufferedPairs
+from panna_plus.calculator.uncertainty import uncertainty_results
 from panna_plus.conventions import voigt_stress_from_virial
 from panna_plus.errors import NumericalError
 from panna_plus.native import Engine, Evaluation, ListedEngine, image_lists
@@ -20,6 +21,7 @@ from panna_plus.neighbors import number_in_info, species_of, volume_of
 from panna_plus.remarks import remarks_on, require_known_states
 
 PRECISIONS = {"float64": "double", "float32": "mixed"}
+EXTRAPOLATION = "extrapolation"
 COINCIDENCE = 1e-8  # Å, what the engine calls one place
 
 
@@ -56,7 +58,8 @@ class NativeBackend(Backend):
         self.engine = Engine(Path(path), PRECISIONS[dtype], device=device)
         self.elements, self.cutoff = self.engine.elements, self.engine.cutoff
         self.state_ranges = self.engine.card.get("state_ranges", {})
-        self.detail_names = self.engine.details
+        # Only `uncertainty` asks how far atoms are from the training data: that takes time.
+        self.detail_names = [name for name in self.engine.details if name != EXTRAPOLATION]
         self.n_threads = n_threads
         self._bound: tuple[BufferedPairs, int, np.ndarray, ListedEngine] | None = None
 
@@ -98,6 +101,19 @@ class NativeBackend(Backend):
             elements=self.elements,
             ranges=self.state_ranges,
         )
+
+    def uncertainty(self, prepared: Prepared) -> Results:
+        atoms = prepared.atoms
+        found = prepared.engine.compute(
+            atoms.positions,
+            atoms.cell.array,
+            self.n_threads,
+            members=self.engine.n_members > 1,
+            details=[name for name in self.engine.details if name == EXTRAPOLATION],
+            total_charge=prepared.charge,
+            unpaired_electrons=prepared.spin,
+        )
+        return uncertainty_results(found.member_energies, found.member_forces, found.details.get(EXTRAPOLATION))
 
     def _predict_one(self, prepared: Prepared, label: str, guard: Guard) -> Results:
         atoms = prepared.atoms

@@ -12,6 +12,7 @@ from ase import Atoms
 from panna_plus.calculator.backend import Backend, Results, add_details, free_positions, require_finite
 from panna_plus.calculator.guard import ClosestPair, Guard, closest_pair
 from panna_plus.calculator.pairs import BufferedPairs
+from panna_plus.calculator.uncertainty import uncertainty_results
 from panna_plus.conventions import voigt_from_matrix
 from panna_plus.errors import ConfigError, require
 from panna_plus.families import load_potential, potential_from_model
@@ -93,6 +94,16 @@ class TorchBackend(Backend):
             require_finite(result, label)
         self.say_once(self.potential.remarks(graph, prediction))
         return results
+
+    def uncertainty(self, prepared: Prepared) -> Results:
+        graph = prepared.graph.to(self.potential.reference_energies.device)
+        energies = forces = None
+        if self.potential.n_members > 1:
+            members = self.potential.predict_members(graph)
+            energies = np.array([float(p.energies[0]) for p in members])
+            forces = np.array([p.forces.cpu().numpy() for p in members])
+        extrapolation = self.potential.extrapolation(graph)
+        return uncertainty_results(energies, forces, None if extrapolation is None else extrapolation.cpu().numpy())
 
 
 def graph_of(atoms: Atoms, pairs: BufferedPairs, species: np.ndarray, cutoff: float) -> AtomicGraph:

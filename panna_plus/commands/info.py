@@ -33,7 +33,14 @@ def run(args: argparse.Namespace) -> int:
 def card_text(card: dict[str, Any], path: Path) -> str:
     """Return the card as lines of a name and a value."""
     lines = [f"{path} ({path.stat().st_size / 1024:.0f} KiB, format {card['format_version']}, intact)"]
-    sections = (main_rows(card), chemistry_rows(card), error_rows(card), engine_rows(card), provenance_rows(card))
+    sections = (
+        main_rows(card),
+        member_rows(card),
+        chemistry_rows(card),
+        error_rows(card),
+        engine_rows(card),
+        provenance_rows(card),
+    )
     rows = [row for section in sections for row in section]
     width = max(len(name) for name, _ in rows) + 2
     lines += [f"  {name:<{width}}{value}" for name, value in rows]
@@ -42,7 +49,8 @@ def card_text(card: dict[str, Any], path: Path) -> str:
 
 def main_rows(card: dict[str, Any]) -> list[tuple[str, str]]:
     """Return what the potential is."""
-    family = f"{card['family']} ({compact(card['family_parameters'])})"
+    parameters = {name: value for name, value in card["family_parameters"].items() if name != "members"}
+    family = f"{card['family']} ({compact(parameters)})"
     rows = [("family", family), ("elements", " ".join(card["elements"])), ("cutoff", f"{card['cutoff']:g} Å")]
     if card.get("reach", card["cutoff"]) != card["cutoff"]:
         rows.append(("reach", f"{card['reach']:g} Å"))
@@ -61,6 +69,22 @@ def compact(parameters: dict[str, Any]) -> str:
         shown = " ".join(map(str, value)) if isinstance(value, list) else value
         parts.append(f"{name} {shown}")
     return ", ".join(parts)
+
+
+def member_rows(card: dict[str, Any]) -> list[tuple[str, str]]:
+    """Return the members of a committee: file, weights, and their errors on what they were tested or validated with."""
+    rows = []
+    for number, member in enumerate(card.get("members", []), 1):
+        parts = [member["file"], f"weights {member['weights_sha256'][:12]}", *member_errors(member)]
+        rows.append((f"member {number}", ", ".join(parts)))
+    return rows
+
+
+def member_errors(member: dict[str, Any]) -> list[str]:
+    """Return the errors on the first of the test, validation and training frames that there are."""
+    rows = dict(error_rows(member))
+    names = [f"MAE {split}" for split in ("test", "validation", "train") if f"MAE {split}" in rows]
+    return [f"{names[0]} {rows[names[0]]}"] if names else []
 
 
 def chemistry_rows(card: dict[str, Any]) -> list[tuple[str, str]]:

@@ -7,7 +7,7 @@ import traceback
 from collections.abc import Sequence
 
 from panna_plus import __version__
-from panna_plus.commands import build, doctor, evaluate, import_, info, init, lammps_check, train
+from panna_plus.commands import build, committee, doctor, evaluate, import_, info, init, lammps_check, train
 from panna_plus.errors import PannaPlusError
 
 EXIT_OPERATING_SYSTEM = 6
@@ -50,7 +50,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"panna-plus {__version__}")
     subparsers = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for module in (init, train, evaluate, info, import_, doctor, lammps_check, build):
+    for module in (init, train, evaluate, info, committee, import_, doctor, lammps_check, build):
         module.add_parser(subparsers)
     for subparser in subparsers.choices.values():
         subparser.add_argument("--debug", action="store_true", help="show the traceback of an error")

@@ -37,6 +37,8 @@ class Evaluation:
         Rows; (-1, -1) without a pair.
     details : mapping of name to (n_rows,) float64
         Those that were asked for; 0 for rows that are no centers.
+    member_energies : (n_members,) float64, eV, or None
+    member_forces : (n_members, n_rows, 3) float64, eV/Å, or None
     """
 
     energy: float
@@ -49,6 +51,8 @@ class Evaluation:
     closest_distance: float
     closest_pair: tuple[int, int]
     details: Mapping[str, np.ndarray] = field(default_factory=dict)
+    member_energies: np.ndarray | None = None
+    member_forces: np.ndarray | None = None
 
 
 class Engine:
@@ -90,6 +94,8 @@ class Engine:
         Whether the total charge and the number of unpaired electrons enter.
     details : list of str
         What it can tell of atoms beside energies and forces.
+    n_members : int
+        Of a committee, whose energy is the mean of theirs; 1 for a model alone.
     card : dict
         The card of the file.
     weights_sha256, kernels, device : str
@@ -133,6 +139,7 @@ class Engine:
         self.weights_sha256: str = about["weights_sha256"]
         self.kernels: str = about["kernels"]
         self.device: str = about["device"]
+        self.n_members: int = about["n_members"]
 
     @property
     def memory_usage(self) -> int:
@@ -159,6 +166,7 @@ class Engine:
         species: np.ndarray,
         atomic_virials: bool = False,
         n_threads: int = 1,
+        members: bool = False,
         details: Sequence[str] = (),
         total_charge: float = 0.0,
         unpaired_electrons: float = 0.0,
@@ -173,6 +181,8 @@ class Engine:
         atomic_virials : bool
             Also the two virials per atom.
         n_threads : int
+        members : bool
+            Also energies and forces of the members, of a committee (`n_members` > 1).
         details : sequence of str
             Out of `Engine.details`: what else to return.
         total_charge : float, e
@@ -196,6 +206,7 @@ class Engine:
                 owners=atoms.owners,
                 n_threads=n_threads,
                 atomic_virials=atomic_virials,
+                members=members,
                 details=list(details),
                 total_charge=total_charge,
                 unpaired_electrons=unpaired_electrons,
@@ -229,6 +240,7 @@ class ListedEngine:
         positions: np.ndarray,
         cell: np.ndarray,
         n_threads: int = 1,
+        members: bool = False,
         details: Sequence[str] = (),
         total_charge: float = 0.0,
         unpaired_electrons: float = 0.0,
@@ -240,7 +252,7 @@ class ListedEngine:
         positions : (n_atoms, 3) float64, Å
         cell : (3, 3) float64, Å
             Vectors as rows.
-        n_threads, details, total_charge, unpaired_electrons
+        n_threads, members, details, total_charge, unpaired_electrons
             As in `Engine.compute`.
 
         Returns
@@ -261,6 +273,7 @@ class ListedEngine:
                 owners=self._owners,
                 offsets=self._shifts @ cell,
                 n_threads=n_threads,
+                members=members,
                 details=list(details),
                 total_charge=total_charge,
                 unpaired_electrons=unpaired_electrons,

@@ -95,7 +95,7 @@ def test_the_engine_agrees(potential, path, kernels):
     atoms = close_atoms()
     expected = moving(predict(potential, atoms))
     exact = Engine(path, "double", kernels)
-    assert exact.details == ["repulsion_energies"]
+    assert exact.details == ["extrapolation", "repulsion_energies"]
     found = evaluate(exact, atoms, skin=1.0, atomic_virials=True, details=exact.details)
     assert abs(found.energies - expected.atomic_energies.numpy()).max() < 1e-10
     assert abs(found.forces - expected.forces.numpy()).max() < 1e-9
@@ -103,6 +103,8 @@ def test_the_engine_agrees(potential, path, kernels):
     assert np.allclose(found.raw.atomic_virials.sum(axis=0), found.raw.virial, atol=1e-9, rtol=0)
     repelled = expected.details["repulsion_energies"].numpy()
     assert abs(found.raw.details["repulsion_energies"][: len(atoms)] - repelled).max() < 1e-12
+    extrapolation = potential.extrapolation(graph_of(potential, atoms)).numpy()
+    assert np.allclose(found.raw.details["extrapolation"][: len(atoms)], extrapolation, rtol=1e-9, atol=0)
     threads = evaluate(exact, atoms, n_threads=3)
     assert abs(threads.forces - found.forces).max() < 1e-10
     mixed = evaluate(Engine(path, "mixed", kernels), atoms)

@@ -117,6 +117,38 @@ def random_network(rng: np.random.Generator, sizes: list[int], dtype: str) -> di
     return arrays
 
 
+def committee(models: list[tuple[dict, dict[str, np.ndarray]]]) -> tuple[dict, dict[str, np.ndarray]]:
+    """Return card and arrays of the committee of models with one descriptor, with statistics of training atoms."""
+    card, arrays = copy.deepcopy(models[0][0]), {}
+    parameters = [other["family_parameters"] for other, _ in models]
+    card["family_parameters"]["members"] = [{"activations": p["activations"]} for p in parameters]
+    for number, (_, own) in enumerate(models):
+        is_own = {name: name.startswith(("element/", "reference_energies")) for name in own}
+        arrays |= {name: array for name, array in own.items() if not is_own[name]}
+        arrays |= {f"member/{number}/{name}": array for name, array in own.items() if is_own[name]}
+    arrays["reference_energies"] = np.mean([own["reference_energies"] for _, own in models], axis=0)
+    rng = np.random.default_rng(len(models))
+    for element in card["elements"]:
+        n = len(models[0][1][f"element/{element}/feature_mean"])
+        arrays |= {f"element/{element}/training/{name}": array for name, array in random_statistics(rng, n).items()}
+    return card, arrays
+
+
+def random_statistics(rng: np.random.Generator, n_features: int) -> dict[str, np.ndarray]:
+    """Return the statistics of training atoms in half of the directions of n features, in two where there are few."""
+    n = max(n_features // 2, min(n_features, 2))
+    components = np.linalg.qr(rng.normal(size=(n_features, n_features)))[0][:n]
+    return {
+        "n_atoms": np.array([100.0]),
+        "mean": rng.uniform(0, 1, n_features),
+        "deviation": rng.uniform(0.5, 2, n_features),
+        "components": components.astype(np.float32),
+        "variances": np.append(rng.uniform(0.01, 2, n), 0.02),
+        "ridge": np.array([0.01]),
+        "largest": np.array([3.0]),
+    }
+
+
 def random_model(
     elements: list[str],
     descriptor: dict[str, np.ndarray],

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.native.model_files import bp_arrays, mbp_arrays, random_model, write_model
+from tests.native.model_files import bp_arrays, committee, mbp_arrays, random_model, write_model
 
 CSRC = Path(__file__).parents[2] / "csrc"
 SANITIZERS = "-fsanitize=address,undefined -fno-sanitize-recover=undefined"
@@ -88,6 +88,14 @@ def model_paths(tmp_path_factory) -> list[str]:
         "angular.pt": random_model(["Si", "O"], mbp_arrays(radial=(3.0, 0.5, 0, 1.0)), activation="gaussian"),
         "cusp.pt": random_model(["Si"], mbp_arrays((3.0, 0.5, 9, 16.0), (4.0, 0.5, 3, 0.5), 3, 2.0, 0.0), seed=3),
     }
+    for name, elements, descriptor in (
+        ("mbp", ["Si", "O", "H"], mbp_arrays(n_theta=5, zeta=8.5)),
+        ("bp", ["Si"], bp_arrays()),
+    ):
+        members = [
+            random_model(elements, descriptor, hidden, seed=n) for n, hidden in enumerate([(13, 7), (5,), (4, 9)])
+        ]
+        models[f"committee_{name}.pt"] = committee(members)
     return [str(write_model(folder / name, *model)) for name, model in models.items()]
 
 
@@ -112,7 +120,7 @@ def test_elementary_functions(tmp_path):
 
 def test_mutated_model_files(quick, model_paths):
     sources = [line for line in engine_sources(portable_only=True) if line.startswith(READER)]
-    output = run([quick.program("fuzz_model_file", *sources), "100", model_paths[0], model_paths[2]])
+    output = run([quick.program("fuzz_model_file", *sources), "100", model_paths[0], model_paths[2], model_paths[-1]])
     assert "all passed" in output
 
 

@@ -1,6 +1,7 @@
 """The panna potential: E_i = E0 + N_X(G_i) - N_X(0), one perceptron N per element X on the descriptor values G.
 
-A repulsion of nuclei whose parameters are learned may be added.
+A committee has several perceptrons per element on one descriptor; its energy is the mean of its members'. A potential
+alone is a committee of one. To a potential alone a repulsion of nuclei may be added whose parameters are learned.
 """
 
 from collections.abc import Callable, Sequence
@@ -21,6 +22,16 @@ from panna_plus.families.panna.repelled import (
     repulsion_prediction,
     with_repulsion,
 )
+from panna_plus.families.panna.statistics import FeatureStatistics, statistics_of
+from panna_plus.families.panna.storage import (
+    layer_arrays,
+    member_folders,
+    network_from_arrays,
+    repulsion_arrays,
+    statistics_arrays,
+    statistics_from_arrays,
+    stored_repulsion,
+)
 from panna_plus.graph import AtomicGraph, FrameStates, sum_by_index
 from panna_plus.layers.perceptron import DenseLayer, random_perceptron
 from panna_plus.layers.repulsion import Repulsion
@@ -30,7 +41,6 @@ from panna_plus.potential import Potential, Prediction, detached, forces_of, fro
 
 LONE_ATOM = ("reference", "network")
 REPULSION_ALONE = TermsConfig(repulsion=True)
-REPULSION_FOLDER = "terms/repulsion/"
 
 
 class PannaPotential(Potential):
@@ -41,18 +51,29 @@ class PannaPotential(Potential):
     elements : sequence of str
     descriptor : Descriptor
     networks : sequence of torch.nn.Sequential
-        One per element, n_features -> 1, of `DenseLayer`.
+        One per element, n_features -> 1, of `DenseLayer`; of a committee those of the first member, then those of the
+        second one, ...
     lone_atom : {'reference', 'network'}
         'reference': the perceptron's value at zero neighbors is subtracted, so that a lone atom has exactly its
         reference energy; 'network': it is kept, as in imported potentials.
     repulsion : Repulsion, optional
-        Added to the perceptrons.
+        Added to the perceptrons, not of a committee.
+
+    Attributes
+    ----------
+    feature_mean, feature_scale : (n_networks, n_features) float64
+        The input of a network is (G - mean) / scale.
+    member_offsets : (n_members, n_elements) float64, eV
+        Reference energies of the members less their mean, which is `reference_energies`.
+    statistics : list of FeatureStatistics, or None
+        What the training atoms of each element looked like, where it is known.
     """
 
     family = "panna"
     backends: ClassVar = ("native", "torch")
     feature_mean: Tensor
     feature_scale: Tensor
+    member_offsets: Tensor
 
     def __init__(
         self,
@@ -70,10 +91,17 @@ class PannaPotential(Potential):
         self.descriptor = descriptor
         self.networks = torch.nn.ModuleList(networks)
         self.subtract_lone_atom = lone_atom == "reference"
-        shape = (len(self.elements), descriptor.n_features)
+        shape = (len(networks), descriptor.n_features)
         self.register_buffer("feature_mean", torch.zeros(shape, dtype=torch.float64))
         self.register_buffer("feature_scale", torch.ones(shape, dtype=torch.float64))
+        self.n_members = len(networks) // len(self.elements)
+        if repulsion is not None and self.n_members > 1:
+            raise ValueError("a committee has no repulsion: those of its members would differ")
         self.repulsion = None if repulsion is None else EnvelopedRepulsion(repulsion, self.cutoff)
+        offsets = torch.zeros(self.n_members, len(self.elements), dtype=torch.float64)
+        # Not part of a checkpoint: what is trained is one member, whose offsets are zero.
+        self.register_buffer("member_offsets", offsets, persistent=False)
+        self.statistics: list[FeatureStatistics] | None = None
 
     @property
     def detail_names(self) -> Sequence[str]:
@@ -107,12 +135,18 @@ class PannaPotential(Potential):
 
     def energies_of_features(self, features: Tensor, species: Tensor) -> Tensor:
         """Return atomic energies (n_atoms,) float64 of descriptor values (n_atoms, F) float64."""
-        energies = self.reference_energies[species]
-        for s, network in enumerate(self.networks):
+        return self.member_energies(features, species).mean(dim=0)
+
+    def member_energies(self, features: Tensor, species: Tensor) -> Tensor:
+        """Return the atomic energies of every member, (n_members, n_atoms) float64."""
+        n_elements = len(self.elements)
+        energies = (self.reference_energies + self.member_offsets)[:, species].flatten()
+        for n, network in enumerate(self.networks):
+            s = n % n_elements
             atoms = torch.nonzero(species == s).flatten()
             # One more row, zero neighbors, gives the constant of the lone atom by the same arithmetic.
-            rows = torch.cat([features[atoms], torch.zeros_like(self.feature_mean[s : s + 1])])
-            scaled = (rows - self.feature_mean[s]) / self.feature_scale[s]
+            rows = torch.cat([features[atoms], torch.zeros_like(self.feature_mean[n : n + 1])])
+            scaled = (rows - self.feature_mean[n]) / self.feature_scale[n]
             first = network[0]  # type: ignore[index]
             output = network(scaled.to(first.weight.dtype)).flatten().to(torch.float64)
             value = output[:-1]
@@ -120,8 +154,8 @@ class PannaPotential(Potential):
                 # Matrix products round equal rows of a large batch differently: where nothing is seen, 0 itself.
                 is_lone = (rows[:-1] == 0.0).all(dim=1)
                 value = torch.where(is_lone, torch.zeros_like(value), value - output[-1])
-            energies = energies.index_add(0, atoms, value)
-        return energies
+            energies = energies.index_add(0, n // n_elements * species.shape[0] + atoms, value)
+        return energies.view(self.n_members, species.shape[0])
 
     def use_backend(self, name: str, say: Callable[[str], None] = lambda _: None) -> None:
         if name == "native":
@@ -160,6 +194,31 @@ class PannaPotential(Potential):
         (gradient,) = torch.autograd.grad(atomic.sum(), features, create_graph=create_graph)
         return self.from_feature_gradient(inputs, atomic, gradient)
 
+    def predict_members(self, graph: AtomicGraph) -> list[Prediction]:
+        if self.n_members == 1:
+            return super().predict_members(graph)
+        with torch.enable_grad():
+            displacements = graph.displacements.detach().requires_grad_(True)
+            features = self.descriptor(displacements, graph.centers, graph.neighbors, graph.species)
+            energies = self.member_energies(features, graph.species)
+            gradients = [
+                torch.autograd.grad(
+                    own.sum(), displacements, retain_graph=True, allow_unused=True, materialize_grads=True
+                )[0]
+                for own in energies
+            ]
+        pairs = zip(energies, gradients, strict=True)
+        return [detached(from_pair_gradients(graph, own, gradient)) for own, gradient in pairs]
+
+    def extrapolation(self, graph: AtomicGraph) -> Tensor | None:
+        if self.statistics is None:
+            return None
+        features, species = self.features_of(graph).cpu().numpy(), graph.species.cpu().numpy()
+        values = np.zeros(len(species))
+        for s, statistics in enumerate(self.statistics):
+            values[species == s] = statistics.extrapolation(features[species == s])
+        return torch.from_numpy(values)
+
     def from_feature_gradient(
         self, inputs: DescriptorInputs | DescribedGraph, atomic_energies: Tensor, gradient: Tensor
     ) -> Prediction:
@@ -175,11 +234,16 @@ class PannaPotential(Potential):
         return "mixed" if weight.device.type != "cpu" and weight.dtype == torch.float32 else "double"
 
     def initialize(self, inputs: Sequence[Any]) -> None:
-        """Standardise each element's features by their mean and deviation over the training atoms."""
+        """Standardise each element's features by their mean and deviation over the training atoms.
+
+        Their statistics are kept: what a file says of how far an atom is from the training data.
+        """
         features = torch.cat([self.features_of(i) for i in inputs])
         species = torch.cat([i.species for i in inputs])
+        self.statistics = []
         for s in range(len(self.elements)):
             rows = features[species == s]
+            self.statistics.append(statistics_of(rows.cpu().numpy()))
             if len(rows):
                 deviation = rows.std(dim=0, unbiased=False)
                 # A feature that never varies carries nothing; scaling it up would amplify what training never saw.
@@ -202,31 +266,46 @@ class PannaPotential(Potential):
         arrays = super().arrays()
         for name, value in self.descriptor.parameter_arrays().items():
             arrays["descriptor/" + name.replace("_", "/", 1)] = value.cpu().numpy()
-        for s, (element, layers) in enumerate(zip(self.elements, self.layers(), strict=True)):
-            arrays[f"element/{element}/feature_mean"] = self.feature_mean[s].cpu().numpy()
-            arrays[f"element/{element}/feature_scale"] = self.feature_scale[s].cpu().numpy()
-            for k, layer in enumerate(layers):
-                arrays[f"element/{element}/layer/{k}/weight"] = layer.weight.detach().cpu().numpy()
-                arrays[f"element/{element}/layer/{k}/bias"] = layer.bias.detach().cpu().numpy()
+        for member, folder in enumerate(member_folders(self.n_members)):
+            if self.n_members > 1:
+                energies = self.reference_energies + self.member_offsets[member]
+                arrays[folder + "reference_energies"] = energies.cpu().numpy()
+            for s, element in enumerate(self.elements):
+                arrays |= {f"{folder}element/{element}/{n}": a for n, a in self.network_arrays(member, s).items()}
+        if self.statistics is not None:
+            arrays |= statistics_arrays(self.elements, self.statistics)
         if self.repulsion is not None:
-            for name, value in self.repulsion.of_pairs.state_dict().items():
-                arrays[REPULSION_FOLDER + name] = value.cpu().numpy()
+            arrays |= repulsion_arrays(self.repulsion.of_pairs)
         return arrays
 
-    def layers(self) -> list[list[DenseLayer]]:
-        """Return the layers of each element's perceptron."""
-        return [[layer for layer in network.children() if isinstance(layer, DenseLayer)] for network in self.networks]
+    def network_arrays(self, member: int, species: int) -> dict[str, np.ndarray]:
+        """Return what a model file stores of one network, by name."""
+        n = member * len(self.elements) + species
+        arrays = {name: getattr(self, name)[n].cpu().numpy() for name in ("feature_mean", "feature_scale")}
+        return arrays | layer_arrays(self.layers(member)[species])
+
+    def layers(self, member: int = 0) -> list[list[DenseLayer]]:
+        """Return the layers of each element's perceptron in a member."""
+        n = len(self.elements)
+        networks = list(self.networks)[member * n : (member + 1) * n]
+        return [[layer for layer in network.children() if isinstance(layer, DenseLayer)] for network in networks]
+
+    def activations(self, member: int) -> dict[str, list[str]]:
+        """Return the activations of a member's layers by element."""
+        layers = zip(self.elements, self.layers(member), strict=True)
+        return {element: [layer.activation for layer in network] for element, network in layers}
 
     def family_parameters(self) -> dict[str, Any]:
-        terms = {} if self.repulsion is None else {"terms": REPULSION_ALONE.model_dump(mode="json")}
-        return terms | {
+        parameters: dict[str, Any] = {
             "descriptor": {"type": self.descriptor.kind},
-            "activations": {
-                e: [layer.activation for layer in layers]
-                for e, layers in zip(self.elements, self.layers(), strict=True)
-            },
+            "activations": self.activations(0),
             "lone_atom": "reference" if self.subtract_lone_atom else "network",
         }
+        if self.n_members > 1:
+            parameters["members"] = [{"activations": self.activations(member)} for member in range(self.n_members)]
+        if self.repulsion is not None:
+            parameters["terms"] = REPULSION_ALONE.model_dump(mode="json")
+        return parameters
 
 
 def require_sizes(network: torch.nn.Sequential, n_features: int) -> None:
@@ -275,25 +354,22 @@ def from_arrays(elements: Sequence[str], parameters: dict[str, Any], arrays: dic
     prefix = "descriptor/"
     buffers = {n[len(prefix) :].replace("/", "_"): torch.tensor(a) for n, a in arrays.items() if n.startswith(prefix)}
     descriptor = DESCRIPTORS[parameters["descriptor"]["type"]](len(elements), buffers)
-    networks = []
-    for element in elements:
-        layers = []
-        for k, activation in enumerate(parameters["activations"][element]):
-            weight, bias = (torch.tensor(arrays[f"element/{element}/layer/{k}/{part}"]) for part in ("weight", "bias"))
-            layers.append(DenseLayer(weight, bias, activation))
-        networks.append(torch.nn.Sequential(*layers))
+    members = parameters.get("members", [parameters])
+    folders = member_folders(len(members))
+    places = [
+        (f"{folder}element/{element}/", member["activations"][element])
+        for folder, member in zip(folders, members, strict=True)
+        for element in elements
+    ]
+    networks = [network_from_arrays(place, activations, arrays) for place, activations in places]
     repulsion = stored_repulsion(elements, arrays) if "terms" in parameters else None
     potential = PannaPotential(elements, descriptor, networks, parameters["lone_atom"], repulsion)
-    for s, element in enumerate(elements):
-        potential.feature_mean[s] = torch.tensor(arrays[f"element/{element}/feature_mean"])
-        potential.feature_scale[s] = torch.tensor(arrays[f"element/{element}/feature_scale"])
+    for n, (place, _) in enumerate(places):
+        potential.feature_mean[n] = torch.tensor(arrays[place + "feature_mean"])
+        potential.feature_scale[n] = torch.tensor(arrays[place + "feature_scale"])
     potential._load_common(arrays)
+    for member, folder in enumerate(folders):
+        energies = torch.tensor(arrays[folder + "reference_energies"])
+        potential.member_offsets[member] = energies - potential.reference_energies
+    potential.statistics = statistics_from_arrays(elements, arrays)
     return potential
-
-
-def stored_repulsion(elements: Sequence[str], arrays: dict[str, np.ndarray]) -> Repulsion:
-    """Build the repulsion of a model file."""
-    repulsion = Repulsion(list(elements), torch.float64)
-    stored = {name: torch.tensor(arrays[REPULSION_FOLDER + name]) for name in repulsion.state_dict()}
-    repulsion.load_state_dict(stored, assign=True)
-    return repulsion
