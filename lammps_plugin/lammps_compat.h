@@ -38,6 +38,27 @@ class LabelMap {
 
 namespace panna_plus_lammps {
 
+// Sending some numbers per atom: older releases have no argument for how many, and take what the style announces as
+// the most that may come; what is packed is what travels. The last argument chooses: 0 prefers the first of each pair.
+template <class Comm> auto send_to_ghosts(Comm &comm, LAMMPS_NS::Pair *style, int width, int)
+    -> decltype(comm.forward_comm(style, width))
+{
+  comm.forward_comm(style, width);
+}
+template <class Comm> void send_to_ghosts(Comm &comm, LAMMPS_NS::Pair *style, int, long)
+{
+  comm.forward_comm(style);
+}
+template <class Comm> auto send_from_ghosts(Comm &comm, LAMMPS_NS::Pair *style, int width, int)
+    -> decltype(comm.reverse_comm(style, width))
+{
+  comm.reverse_comm(style, width);
+}
+template <class Comm> void send_from_ghosts(Comm &comm, LAMMPS_NS::Pair *style, int, long)
+{
+  comm.reverse_comm(style);
+}
+
 constexpr std::string_view compiled_descriptor = PANNA_PLUS_LAMMPS_DESCRIPTOR;
 
 // Headers of another release under the name of this one are caught here.

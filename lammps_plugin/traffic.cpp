@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "traffic.h"
 
+#include "lammps_compat.h"
+
 #include "comm.h"
 #include "force.h"
 #include "pair.h"
@@ -69,12 +71,12 @@ template <class Send> void Traffic::in_parts(double *values, int width, Send sen
 
 void Traffic::to_ghosts(double *values, int width)
 {
-  in_parts(values, width, [this](int count) { comm->forward_comm(style_, count); });
+  in_parts(values, width, [this](int count) { send_to_ghosts(*comm, style_, count, 0); });
 }
 
 void Traffic::from_ghosts(double *values, int width)
 {
-  in_parts(values, width, [this](int count) { comm->reverse_comm(style_, count); });
+  in_parts(values, width, [this](int count) { send_from_ghosts(*comm, style_, count, 0); });
 }
 
 void Traffic::from_ghosts(const std::vector<Columns> &columns)
@@ -82,7 +84,7 @@ void Traffic::from_ghosts(const std::vector<Columns> &columns)
   columns_ = columns;
   int width = 0;
   for (const Columns &part : columns_) width += part.count;
-  comm->reverse_comm(style_, width);
+  send_from_ghosts(*comm, style_, width, 0);
 }
 
 void Traffic::sum(double *values, int n)
