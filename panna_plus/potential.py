@@ -159,7 +159,7 @@ class Potential(torch.nn.Module):
 
         `states` says what belongs to whole frames; without it all atoms are one neutral frame of paired electrons.
         """
-        raise RuntimeError(f"{type(self).__name__} does not define atomic_energies")
+        return self.atomic_values(displacements, centers, neighbors, species, states)["energies"]
 
     def atomic_values(
         self,
@@ -170,7 +170,7 @@ class Potential(torch.nn.Module):
         states: FrameStates | None = None,
     ) -> dict[str, Tensor]:
         """Return the atomic energies under "energies", and under other names what else a family knows of atoms."""
-        return {"energies": self.atomic_energies(displacements, centers, neighbors, species, states)}
+        raise RuntimeError(f"{type(self).__name__} does not define atomic_values")
 
     def forward(
         self,

@@ -107,16 +107,6 @@ class PannaPotential(Potential):
     def detail_names(self) -> Sequence[str]:
         return () if self.repulsion is None else ("repulsion_energies",)
 
-    def atomic_energies(
-        self,
-        displacements: Tensor,
-        centers: Tensor,
-        neighbors: Tensor,
-        species: Tensor,
-        states: FrameStates | None = None,
-    ) -> Tensor:
-        return self.atomic_values(displacements, centers, neighbors, species, states)["energies"]
-
     def atomic_values(
         self,
         displacements: Tensor,

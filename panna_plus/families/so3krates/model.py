@@ -119,16 +119,6 @@ class So3kratesPotential(Potential):
     def detail_names(self) -> Sequence[str]:
         return ["network_energies", *self.terms.names]
 
-    def atomic_energies(
-        self,
-        displacements: Tensor,
-        centers: Tensor,
-        neighbors: Tensor,
-        species: Tensor,
-        states: FrameStates | None = None,
-    ) -> Tensor:
-        return self.atomic_values(displacements, centers, neighbors, species, states)["energies"]
-
     def atomic_values(
         self,
         displacements: Tensor,
