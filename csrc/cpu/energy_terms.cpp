@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstring>
 #include <limits>
 
 #include "cpu/compiled_kernels.h"
@@ -43,13 +42,6 @@ struct Places {
   double *charges = nullptr, *ratios = nullptr;
   double *repulsion = nullptr, *electrostatics = nullptr, *dispersion = nullptr;
 };
-
-double *detail_values(const Results &results, const char *name) {
-  for (int k = 0; k < results.n_details; ++k) {
-    if (std::strcmp(results.details[k].name, name) == 0) return results.details[k].values;
-  }
-  return nullptr;
-}
 
 void set(double *values, std::int64_t atom, double value) {
   if (values) values[atom] = value;
@@ -138,9 +130,8 @@ void EnergyTerms<T>::Implementation::add(const Neighborhood &atoms, const AtomFe
   // Owned by the calling thread; its helpers come and go with every call.
   thread_local Workspace<T> memory;
   Run run{atoms, features, memory,
-          {detail_values(results, "charges"), detail_values(results, "hirshfeld_ratios"),
-           detail_values(results, "repulsion_energies"), detail_values(results, "electrostatic_energies"),
-           detail_values(results, "dispersion_energies")}};
+          {results.detail("charges"), results.detail("hirshfeld_ratios"), results.detail("repulsion_energies"),
+           results.detail("electrostatic_energies"), results.detail("dispersion_energies")}};
   memory.values.assign(static_cast<std::size_t>(2 * atoms.n_atoms), 0.0);
   double sums[2] = {0.0, 0.0};  // charge, number of atoms
   failure.attempt([&] {

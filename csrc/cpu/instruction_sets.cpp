@@ -4,19 +4,6 @@
 
 namespace panna_plus {
 
-#define PANNA_DECLARE_KERNELS(isa)                  \
-  namespace isa {                                   \
-  extern const PannaKernels<float> single_kernels;  \
-  extern const PannaKernels<double> double_kernels; \
-  }
-
-PANNA_DECLARE_KERNELS(portable)
-#if defined(__x86_64__) && !defined(PANNA_PORTABLE_ONLY)
-PANNA_DECLARE_KERNELS(x86_64_v2)
-PANNA_DECLARE_KERNELS(x86_64_v3)
-PANNA_DECLARE_KERNELS(x86_64_v4)
-#endif
-
 namespace {
 
 bool always() { return true; }
@@ -39,11 +26,11 @@ bool has_v4() {
 const std::vector<InstructionSet> &instruction_sets() {
   static const std::vector<InstructionSet> sets = {
 #if defined(__x86_64__) && !defined(PANNA_PORTABLE_ONLY)
-      {"x86-64-v4", has_v4, &x86_64_v4::single_kernels, &x86_64_v4::double_kernels},
-      {"x86-64-v3", has_v3, &x86_64_v3::single_kernels, &x86_64_v3::double_kernels},
-      {"x86-64-v2", has_v2, &x86_64_v2::single_kernels, &x86_64_v2::double_kernels},
+      {"x86-64-v4", has_v4},
+      {"x86-64-v3", has_v3},
+      {"x86-64-v2", has_v2},
 #endif
-      {"portable", always, &portable::single_kernels, &portable::double_kernels}};
+      {"portable", always}};
   return sets;
 }
 

@@ -1,12 +1,15 @@
-// Which compiled kernels exist and which of them this processor runs.
+// For which instruction sets kernels are compiled, and which of them this processor runs; see compiled_kernels.h.
 #pragma once
 
 #include <string>
 #include <vector>
 
-#include "cpu/panna_kernels.h"
-
 namespace panna_plus {
+
+struct InstructionSet {
+  const char *name;
+  bool (*is_supported)();
+};
 
 /// All that were compiled, fastest first; the last one runs everywhere.
 const std::vector<InstructionSet> &instruction_sets();

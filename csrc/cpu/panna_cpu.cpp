@@ -6,7 +6,6 @@
 #include <vector>
 
 #include "cpu/arena.h"
-#include "cpu/instruction_sets.h"
 #include "cpu/panna_atom.h"
 #include "cpu/panna_model.h"
 #include "cpu/partial_results.h"
@@ -320,12 +319,12 @@ void PannaCpu<T>::contract(const Neighborhood &atoms, const Block &block, const 
 }  // namespace
 
 std::unique_ptr<Potential> build_panna_cpu(const ModelFile &file, Precision precision, const std::string &kernels) {
-  const InstructionSet &set = instruction_set(kernels);
+  const CompiledKernels<PannaKernels> compiled = compiled_panna_kernels(kernels);
   PannaParameters parameters = read_panna_parameters(file);
   if (precision == Precision::mixed) {
-    return std::make_unique<PannaCpu<float>>(file, std::move(parameters), set.name, *set.single);
+    return std::make_unique<PannaCpu<float>>(file, std::move(parameters), compiled.name, *compiled.single);
   }
-  return std::make_unique<PannaCpu<double>>(file, std::move(parameters), set.name, *set.double_);
+  return std::make_unique<PannaCpu<double>>(file, std::move(parameters), compiled.name, *compiled.double_);
 }
 
 }  // namespace panna_plus

@@ -3,7 +3,6 @@
 #include <algorithm>
 
 #include "cpu/arena.h"
-#include "cpu/instruction_sets.h"
 #include "cpu/panna_atom.h"
 #include "cpu/panna_model.h"
 
@@ -94,9 +93,9 @@ void PannaDescriptorCpu<T>::tangent(const PairLists &pairs, CenterRange range, c
 
 std::unique_ptr<PairDescriptor> build_panna_descriptor(const PannaParameters &parameters, Precision precision,
                                                        const std::string &kernels) {
-  const InstructionSet &set = instruction_set(kernels);
-  if (precision == Precision::mixed) return std::make_unique<PannaDescriptorCpu<float>>(parameters, *set.single);
-  return std::make_unique<PannaDescriptorCpu<double>>(parameters, *set.double_);
+  const CompiledKernels<PannaKernels> compiled = compiled_panna_kernels(kernels);
+  if (precision == Precision::mixed) return std::make_unique<PannaDescriptorCpu<float>>(parameters, *compiled.single);
+  return std::make_unique<PannaDescriptorCpu<double>>(parameters, *compiled.double_);
 }
 
 }  // namespace panna_plus

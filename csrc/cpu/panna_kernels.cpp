@@ -27,9 +27,9 @@ constexpr PannaKernels<T> kernels() {
           quadratic_form<T>};
 }
 
-extern const PannaKernels<float> single_kernels;
-extern const PannaKernels<double> double_kernels;
-const PannaKernels<float> single_kernels = kernels<float>();
-const PannaKernels<double> double_kernels = kernels<double>();
+extern const PannaKernels<float> single_panna;
+extern const PannaKernels<double> double_panna;
+const PannaKernels<float> single_panna = kernels<float>();
+const PannaKernels<double> double_panna = kernels<double>();
 
 }  // namespace panna_plus::PANNA_ISA

@@ -140,12 +140,4 @@ struct PannaKernels {
   void (*quadratic_form)(const QuadraticFormView<T> &, const T *x, T *out);
 };
 
-/// The same kernels compiled for several instruction sets; a null entry was not compiled.
-struct InstructionSet {
-  const char *name;
-  bool (*is_supported)();
-  const PannaKernels<float> *single;
-  const PannaKernels<double> *double_;
-};
-
 }  // namespace panna_plus

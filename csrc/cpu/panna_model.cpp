@@ -6,6 +6,8 @@
 #include <utility>
 
 namespace panna_plus {
+PANNA_DECLARE_COMPILED(PannaKernels, panna)
+
 namespace {
 
 constexpr double log2_e = 1.44269504088896340736;
@@ -57,6 +59,11 @@ int place_in(std::vector<Value> &list, const Value &value) {
 }
 
 }  // namespace
+
+CompiledKernels<PannaKernels> compiled_panna_kernels(const std::string &name) {
+  static const auto all = PANNA_COMPILED(PannaKernels, panna);
+  return compiled_for(name, all);
+}
 
 template <class T>
 PannaModel<T>::PannaModel(const PannaParameters &parameters, const PannaKernels<T> &kernels)

@@ -2,13 +2,18 @@
 #pragma once
 
 #include <deque>
+#include <string>
 #include <vector>
 
+#include "cpu/compiled_kernels.h"
 #include "cpu/panna_kernels.h"
 #include "math/angular_window.h"
 #include "potential/panna_parameters.h"
 
 namespace panna_plus {
+
+/// The kernels of an instruction set, see compiled_for.
+CompiledKernels<PannaKernels> compiled_panna_kernels(const std::string &name);
 
 template <class T>
 struct PannaExtrapolation {

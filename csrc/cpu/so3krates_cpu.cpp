@@ -2,14 +2,13 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstring>
 #include <numeric>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "cpu/compiled_kernels.h"
 #include "cpu/energy_terms.h"
-#include "cpu/instruction_sets.h"
 #include "cpu/partial_results.h"
 #include "cpu/so3krates_embedding.h"
 #include "cpu/so3krates_network.h"
@@ -21,42 +20,15 @@
 
 namespace panna_plus {
 
-#define PANNA_DECLARE_KERNELS(isa)                           \
-  namespace isa {                                            \
-  extern const So3kratesKernels<float> single_so3krates;     \
-  extern const So3kratesKernels<double> double_so3krates;    \
-  }
-
-PANNA_DECLARE_KERNELS(portable)
-#if defined(__x86_64__) && !defined(PANNA_PORTABLE_ONLY)
-PANNA_DECLARE_KERNELS(x86_64_v2)
-PANNA_DECLARE_KERNELS(x86_64_v3)
-PANNA_DECLARE_KERNELS(x86_64_v4)
-#endif
+PANNA_DECLARE_COMPILED(So3kratesKernels, so3krates)
 
 namespace {
 
-struct CompiledKernels {
-  const char *name;
-  const So3kratesKernels<float> *single;
-  const So3kratesKernels<double> *double_;
-};
-
-const CompiledKernels &compiled_kernels(const std::string &name) {
-  static const CompiledKernels all[] = {
-#if defined(__x86_64__) && !defined(PANNA_PORTABLE_ONLY)
-      {"x86-64-v4", &x86_64_v4::single_so3krates, &x86_64_v4::double_so3krates},
-      {"x86-64-v3", &x86_64_v3::single_so3krates, &x86_64_v3::double_so3krates},
-      {"x86-64-v2", &x86_64_v2::single_so3krates, &x86_64_v2::double_so3krates},
-#endif
-      {"portable", &portable::single_so3krates, &portable::double_so3krates}};
+CompiledKernels<So3kratesKernels> compiled_kernels(const std::string &name) {
+  static const auto all = PANNA_COMPILED(So3kratesKernels, so3krates);
   require(name != "reference", "models of the family so3krates have no kernels 'reference': take 'portable'");
-  const std::string set = instruction_set(name).name;
-  return *std::find_if(std::begin(all), std::end(all), [&](const CompiledKernels &each) { return set == each.name; });
+  return compiled_for(name, all);
 }
-
-const So3kratesKernels<float> &kernels_of(const CompiledKernels &compiled, float) { return *compiled.single; }
-const So3kratesKernels<double> &kernels_of(const CompiledKernels &compiled, double) { return *compiled.double_; }
 
 /// Adds what a pair gives. Its centroid virial, which goes to the neighbour, is halved between the two atoms: which of
 /// them is the neighbour depends on how pairs were shared out.
@@ -83,7 +55,7 @@ struct Workspace {
 template <class T>
 class So3kratesCpu final : public Potential {
  public:
-  So3kratesCpu(const ModelFile &file, So3kratesParameters parameters, const CompiledKernels &compiled);
+  So3kratesCpu(const ModelFile &file, So3kratesParameters parameters, const CompiledKernels<So3kratesKernels> &compiled);
   void compute(const Neighborhood &atoms, Results &results) const override;
   std::size_t memory_usage() const override { return model_.memory_usage() + terms_.memory_usage(); }
 
@@ -116,10 +88,10 @@ class So3kratesCpu final : public Potential {
 };
 
 template <class T>
-So3kratesCpu<T>::So3kratesCpu(const ModelFile &file, So3kratesParameters parameters, const CompiledKernels &compiled)
+So3kratesCpu<T>::So3kratesCpu(const ModelFile &file, So3kratesParameters parameters, const CompiledKernels<So3kratesKernels> &compiled)
     : Potential(file, compiled.name),
       parameters_(std::move(parameters)),
-      kernels_(kernels_of(compiled, T())),
+      kernels_(compiled.of(T())),
       model_(parameters_, kernels_.lanes),
       terms_(parameters_.terms, parameters_.envelope, compiled.name) {
   for (So3kratesLayer &layer : parameters_.layers) layer = {};
@@ -300,10 +272,7 @@ template <class T>
 void So3kratesCpu<T>::add_energies(Run &run) const {
   const So3kratesRows<T> &rows = run.memory.rows;
   const bool is_plain = !has_state(run.state);
-  double *details = nullptr;
-  for (int k = 0; k < run.results.n_details; ++k) {
-    if (std::strcmp(run.results.details[k].name, "network_energies") == 0) details = run.results.details[k].values;
-  }
+  double *const details = run.results.detail("network_energies");
   for (std::int64_t row = 0; row < rows.n_centers(); ++row) {
     const std::size_t s = std::size_t(rows.species()[std::size_t(row)]);
     const std::int32_t atom = rows.atoms()[std::size_t(row)];
@@ -343,7 +312,7 @@ void So3kratesCpu<T>::add_gradients(Run &run) const {
 }  // namespace
 
 std::unique_ptr<Potential> build_so3krates_cpu(const ModelFile &file, const Opening &opening) {
-  const CompiledKernels &compiled = compiled_kernels(opening.kernels);
+  const CompiledKernels<So3kratesKernels> compiled = compiled_kernels(opening.kernels);
   So3kratesParameters parameters = read_so3krates_parameters(file, opening);
   if (opening.precision == Precision::mixed) {
     return std::make_unique<So3kratesCpu<float>>(file, std::move(parameters), compiled);
