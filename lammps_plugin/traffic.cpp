@@ -36,11 +36,7 @@ Traffic::Traffic(LAMMPS *lammps, Pair *style) : Pointers(lammps), style_(style) 
 void Traffic::announce()
 {
   // A hybrid style has asked its parts for their widths when they were made, long before there was a model.
-  for (Pair *style : {style_, force->pair}) {
-    style->comm_forward = std::max(style->comm_forward, widest);
-    style->comm_reverse = std::max(style->comm_reverse, widest);
-    style->comm_reverse_off = std::max(style->comm_reverse_off, widest);
-  }
+  for (Pair *style : {style_, force->pair}) style->comm_forward = std::max(style->comm_forward, widest);
 }
 
 const PannaPlusExchange *Traffic::exchange(Halo halo)
@@ -54,29 +50,16 @@ const PannaPlusExchange *Traffic::exchange(Halo halo)
   exchange_.to_images = [](void *context, double *values, int32_t width) {
     return without_exception([&] { static_cast<Traffic *>(context)->to_ghosts(values, width); });
   };
-  exchange_.from_images = [](void *context, double *values, int32_t width) {
-    return without_exception([&] { static_cast<Traffic *>(context)->from_ghosts(values, width); });
-  };
   return &exchange_;
-}
-
-template <class Send> void Traffic::in_parts(double *values, int width, Send send)
-{
-  for (int first = 0; first < width; first += widest) {
-    const int count = std::min(widest, width - first);
-    columns_ = {{values, width, first, count}};
-    send(count);
-  }
 }
 
 void Traffic::to_ghosts(double *values, int width)
 {
-  in_parts(values, width, [this](int count) { send_to_ghosts(*comm, style_, count, 0); });
-}
-
-void Traffic::from_ghosts(double *values, int width)
-{
-  in_parts(values, width, [this](int count) { send_from_ghosts(*comm, style_, count, 0); });
+  for (int first = 0; first < width; first += widest) {
+    const int count = std::min(widest, width - first);
+    columns_ = {{values, width, first, count}};
+    send_to_ghosts(*comm, style_, count, 0);
+  }
 }
 
 void Traffic::from_ghosts(const std::vector<Columns> &columns)

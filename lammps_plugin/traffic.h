@@ -29,16 +29,15 @@ class Traffic : protected LAMMPS_NS::Pointers {
     int count;
   };
 
-  /// In init_style, before LAMMPS makes its buffers: rows will travel to and from ghosts between layers.
+  /// In init_style, before LAMMPS makes its buffers: rows will travel to ghosts between layers.
   void announce();
   /// For the engine, valid as long as this object; without images where ghosts are deep.
   const PannaPlusExchange *exchange(Halo halo);
 
   /// Collective. values (n_atoms, width): rows of ghosts become those of their atoms.
   void to_ghosts(double *values, int width);
-  /// Collective. Rows of ghosts are added to those of their atoms.
-  void from_ghosts(double *values, int width);
-  /// Collective. The same for several arrays in one message, whose columns together are what the style announces.
+  /// Collective. Rows of ghosts are added to those of their atoms, for several arrays in one message: their columns
+  /// together are at most what the style announces.
   void from_ghosts(const std::vector<Columns> &columns);
   /// Collective. values (n): their sums over all ranks.
   void sum(double *values, int n);
@@ -50,7 +49,6 @@ class Traffic : protected LAMMPS_NS::Pointers {
   void unpack_added(int n, const int *list, const double *buffer);
 
  private:
-  template <class Send> void in_parts(double *values, int width, Send send);
   double *pack_row(int row, double *buffer) const;
 
   LAMMPS_NS::Pair *style_;

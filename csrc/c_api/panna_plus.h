@@ -29,7 +29,7 @@ extern "C" {
 #endif
 
 /* Changes whenever a struct or a function below changes; compare with panna_plus_abi_version(). */
-#define PANNA_PLUS_ABI_VERSION 9
+#define PANNA_PLUS_ABI_VERSION 10
 
 typedef struct PannaPlusModel PannaPlusModel;
 typedef struct PannaPlusDescriptor PannaPlusDescriptor;
@@ -81,11 +81,9 @@ typedef struct {
  * found a fault. A function returns 0, or something else if it failed. */
 typedef struct {
   void *context;               /* handed to the functions */
-  /* values (n_atoms, width): rows of images become those of their atoms, which other processes may have. NULL, and
-   * from_images as well: the rows within `reach` of centres have neighbour lists of their own. */
+  /* values (n_atoms, width): rows of images become those of their atoms, which other processes may have. NULL:
+   * the rows within `reach` of centres have neighbour lists of their own. */
   int (*to_images)(void *context, double *values, int32_t width);
-  /* values (n_atoms, width): rows of images are added to those of their atoms. */
-  int (*from_images)(void *context, double *values, int32_t width);
   /* values (n): their sums over all processes. */
   int (*sum)(void *context, double *values, int32_t n);
 } PannaPlusExchange;

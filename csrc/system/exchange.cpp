@@ -22,12 +22,4 @@ void OwnersExchange::to_images(double *values, int width) const {
   }
 }
 
-void OwnersExchange::from_images(double *values, int width) const {
-  for (std::int64_t row = 0; row < n_atoms_; ++row) {
-    if (owners_[row] == row) continue;
-    double *atom = values + std::int64_t(owners_[row]) * width;
-    for (int k = 0; k < width; ++k) atom[k] += values[row * width + k];
-  }
-}
-
 }  // namespace panna_plus

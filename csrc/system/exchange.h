@@ -10,12 +10,10 @@ class Exchange {
  public:
   virtual ~Exchange() = default;
 
-  /// False: the rows within reach of the centres have neighbour lists of their own, and the next two are not called.
+  /// False: the rows within reach of the centres have neighbour lists of their own, and to_images is not called.
   virtual bool has_images() const = 0;
   /// values (n_atoms, width): rows of images become those of their atoms.
   virtual void to_images(double *values, int width) const = 0;
-  /// values (n_atoms, width): rows of images are added to those of their atoms.
-  virtual void from_images(double *values, int width) const = 0;
   /// values (n): their sums over all processes.
   virtual void sum(double *values, int n) const = 0;
   /// (n_atoms) the row of the atom that each row is an image of, or is, where all of them are rows of this process;
@@ -32,7 +30,6 @@ class OwnersExchange : public Exchange {
 
   bool has_images() const override { return true; }
   void to_images(double *values, int width) const override;
-  void from_images(double *values, int width) const override;
   void sum(double *, int) const override {}
   const std::int32_t *owners() const override { return owners_; }
 

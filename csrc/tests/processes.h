@@ -63,7 +63,6 @@ class MeetingExchange : public Exchange {
     for (std::size_t row = n_owned_; row < global_.size(); ++row) copy(values, row, all.data(), width, true);
     ++n_calls;
   }
-  void from_images(double *, int) const override { check(false, "nothing has to be sent back"); }
   void sum(double *values, int n) const override {
     meeting_.sum(values, n);
     ++n_calls;

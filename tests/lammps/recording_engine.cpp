@@ -54,11 +54,6 @@ int to_images(void *context, double *values, int32_t width) {
   return host.to_images(host.context, values, width);
 }
 
-int from_images(void *context, double *values, int32_t width) {
-  const PannaPlusExchange &host = *noted(context, "from", width).host;
-  return host.from_images(host.context, values, width);
-}
-
 int sum(void *context, double *values, int32_t n) {
   const PannaPlusExchange &host = *noted(context, "sum", n).host;
   return host.sum(host.context, values, n);
@@ -79,8 +74,7 @@ extern "C" PANNA_PLUS_API int panna_plus_compute(const PannaPlusModel *model, co
   Exchange exchange{atoms->exchange, {}};
   PannaPlusExchange functions{};
   if (atoms->exchange) {
-    functions = {&exchange, atoms->exchange->to_images ? to_images : nullptr,
-                 atoms->exchange->from_images ? from_images : nullptr, sum};
+    functions = {&exchange, atoms->exchange->to_images ? to_images : nullptr, sum};
     recorded.exchange = &functions;
   }
   const int status = compute(model, &recorded, results);
