@@ -4,7 +4,7 @@ import sys
 from typing import Any
 
 from speed.gpu.machine import ProgramError, Skipped, find_tool, missing_packages, run_program
-from speed.gpu.models import TimedModel, test_models
+from speed.gpu.models import TimedModel, models_of_device_tests
 from speed.gpu.native_build import HERE, Build, Builder
 from speed.gpu.sizes import SKIN, Plan
 
@@ -17,7 +17,7 @@ def parity(builder: Builder) -> dict[str, Any]:
     """Run csrc/tests/test_cuda.cpp: random clusters, every corner, against the plain loops of the CPU."""
     builder.timed(builder.parity_test)
     build = builder.build
-    paths = test_models(build.folder)
+    paths = models_of_device_tests(build.folder)
     largest = "4" if build.is_emulated else "70"
     corners = run_program([build.parity_test, "corners", largest, paths[0]])
     sizes = run_program([build.parity_test, "sizes", largest, *paths])
@@ -32,7 +32,7 @@ def sanitizer(build: Build, models: list[TimedModel], plan: Plan) -> dict[str, A
     model = models[0]
     options = ["--cells", 2, 2, 2, "--device", plan.device, "--steps", 2, "--skin", SKIN, "--spring", model.spring]
     dynamics = [build.driver, model.path, *options]
-    clusters = [build.parity_test, "sizes", 24, *test_models(build.folder)[:3]]
+    clusters = [build.parity_test, "sizes", 24, *models_of_device_tests(build.folder)[:3]]
     found = {}
     for tool in SANITIZERS:
         for name, command in (("dynamics", dynamics), ("clusters", clusters)):

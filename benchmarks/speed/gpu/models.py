@@ -104,6 +104,6 @@ def of_angular_cutoffs(folder: Path) -> list[tuple[float, TimedModel]]:
     return [(size.angular[0], random_one(f"angular {size.angular[0]} Å", size, folder)) for size in sizes]
 
 
-def test_models(folder: Path) -> list[Path]:
+def models_of_device_tests(folder: Path) -> list[Path]:
     """Write the models of the tests of devices, the one with all the corners first."""
     return [by_hand.write_model(folder / f"test_{name}.pt", *make()) for name, make in by_hand.DEVICE_MODELS.items()]
