@@ -79,8 +79,8 @@ int *Uncertainty::flag(const std::string &name, LAMMPS *lammps)
     if (!has_extrapolation_)
       lammps->error->all(FLERR,
                          "pair_style panna_plus: extrapolation is asked of the model " + path_ +
-                             ", which holds no statistics of its training data, or is evaluated by backend torch or "
-                             "on CUDA: train it with this version of panna_plus, use backend native and device cpu");
+                             ", which holds no statistics of its training data, or is evaluated by backend torch: "
+                             "train it with this version of panna_plus, use backend native");
     return &extrapolation_flag_;
   }
   return nullptr;

@@ -16,7 +16,6 @@
 namespace panna_plus {
 namespace {
 
-constexpr const char *extrapolation = "extrapolation";
 constexpr int most_lanes = 64;  // of a block, in any instruction set
 
 /// Centres of one element that go through the perceptron together.
@@ -125,7 +124,7 @@ PannaCpu<T>::PannaCpu(const ModelFile &file, PannaParameters parameters, const s
       lone_atom_(panna_.networks.size(), 0.0) {
   panna_.networks.clear();
   own_description().n_members = panna_.n_members;
-  if (!panna_.statistics.empty()) own_description().details.push_back(extrapolation);
+  if (!panna_.statistics.empty()) own_description().details.push_back(extrapolation_detail);
   if (panna_.subtract_lone_atom) find_lone_atom_energies();
 }
 
@@ -194,7 +193,7 @@ void PannaCpu<T>::compute_block(const Neighborhood &atoms, const Block &block, A
   arena.reset();
   const BlockMemory memory = take_memory(block.species, n_gradients_for(results), arena);
   describe(atoms, block, memory, arena, results.closest);
-  if (double *values = results.detail(extrapolation)) measure_extrapolation(block, memory, values);
+  if (double *values = results.detail(extrapolation_detail)) measure_extrapolation(block, memory, values);
   apply_networks(block, memory, results);
   contract(atoms, block, memory, arena, results);
 }

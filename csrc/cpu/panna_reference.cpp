@@ -194,7 +194,7 @@ PannaReference<V>::PannaReference(const ModelFile &file, PannaParameters paramet
     windows_.push_back(math::bp_window(panna_.angular.lambda[k], panna_.angular.zeta[k]));
   }
   own_description().n_members = panna_.n_members;
-  if (!panna_.statistics.empty()) own_description().details.push_back("extrapolation");
+  if (!panna_.statistics.empty()) own_description().details.push_back(extrapolation_detail);
   const std::vector<double> nothing(static_cast<std::size_t>(panna_.n_features()), 0.0);
   for (const PannaNetwork &network : panna_.networks) {
     networks_.push_back(converted<V>(network));
@@ -220,7 +220,7 @@ void PannaReference<V>::compute_center(const Neighborhood &atoms, std::int64_t c
                    results.closest);
   const Neighbors neighbors = convert(rows);
   const std::vector<double> features = descriptor(neighbors);
-  if (double *values = results.detail("extrapolation")) {
+  if (double *values = results.detail(extrapolation_detail)) {
     values[center] = extrapolation(panna_.statistics[static_cast<std::size_t>(species)], features);
   }
   std::vector<double> gradient_sums(3 * rows.size(), 0.0);

@@ -5,7 +5,7 @@
 
 #include "cuda/device_memory.h"
 #include "cuda/neighbor_kernels.h"
-#include "cuda/networks.h"
+#include "cuda/device_groups.h"
 #include "system/neighborhood.h"
 
 namespace panna_plus::cuda {

@@ -1,64 +1,7 @@
-#include "cuda/network_kernel.h"
-
-#include "cuda/warp.h"
+#include "cuda/group_layers.h"
 
 namespace panna_plus::cuda {
 namespace {
-
-constexpr int tile = network_tile;
-// Rows of 32 centres are padded so that columns do not all lie in one bank, in units that vector loads can take.
-constexpr int row_length = network_centers + 4;
-constexpr int center_tiles = network_centers / tile;
-constexpr int block_threads = 128;
-constexpr int output_tiles = block_threads / center_tiles;  // worked on at once
-
-/// Activations of a group: x and y (widest, row_length) in turn, and the slopes of all layers.
-template <class T>
-struct GroupMemory {
-  T *x, *y, *slopes;
-};
-
-template <class T>
-__device__ __forceinline__ GroupMemory<T> group_arrays(const NetworkMemory<T> &memory, T *start) {
-  const std::size_t rows = std::size_t(memory.widest) * row_length;
-  return {start, start + rows, start + 2 * rows};
-}
-
-/// A thread's tile of outputs for a tile of centres.
-template <class T>
-struct Sums {
-  T value[tile][tile];  // [output][centre]
-};
-
-/// sums[o][m] = start[o] + sum_i weight[i, o] x[i, m]; start may be null.
-template <class T>
-__device__ __forceinline__ Sums<T> multiplied(const T *weight, int stride, const T *start, const T *x, int n_in) {
-  Sums<T> sums;
-  PANNA_UNROLL
-  for (int o = 0; o < tile; ++o) {
-    PANNA_UNROLL
-    for (int m = 0; m < tile; ++m) sums.value[o][m] = start ? start[o] : T(0);
-  }
-#pragma unroll 4
-  for (int i = 0; i < n_in; ++i) {
-    const Four<T> w = *reinterpret_cast<const Four<T> *>(weight + std::int64_t(i) * stride);
-    const Four<T> v = *reinterpret_cast<const Four<T> *>(x + i * row_length);
-    const T weights[tile] = {w.x, w.y, w.z, w.w}, values[tile] = {v.x, v.y, v.z, v.w};
-    PANNA_UNROLL
-    for (int o = 0; o < tile; ++o) {
-      PANNA_UNROLL
-      for (int m = 0; m < tile; ++m) sums.value[o][m] += weights[o] * values[m];
-    }
-  }
-  return sums;
-}
-
-/// Calls visit(first output, first centre) for all tiles of n outputs that are this thread's.
-template <class Visit>
-__device__ __forceinline__ void for_each_tile(int n, Visit visit) {
-  const int m = int(threadIdx.x) % center_tiles * tile;
-  for (int o = int(threadIdx.x) / center_tiles * tile; o < n; o += output_tiles * tile) visit(o, m);
-}
 
 template <class T>
 __device__ __forceinline__ void apply_layer(const LayerView<T> &layer, const T *x, T *y, T *slopes) {
@@ -95,51 +38,30 @@ __device__ __forceinline__ void apply_transposed(const LayerView<T> &layer, cons
   });
 }
 
-/// Centres of one group.
-struct Group {
-  int element;
-  std::int64_t first;
-  int n;
-};
-
-template <class T>
-__device__ __forceinline__ Group group_at(const NetworkInput<T> &input, std::int64_t index) {
-  int element = 0;
-  while (index >= input.first_group[element + 1]) ++element;
-  const std::int64_t first = input.first_center[element] + (index - input.first_group[element]) * network_centers;
-  const std::int64_t left = input.first_center[element + 1] - first;
-  return {element, first, left < network_centers ? int(left) : network_centers};
+template <class V>
+__device__ __forceinline__ void put(V &to, V value, bool adds) {
+  to = adds ? to + value : value;
 }
 
 template <class T>
-__device__ __forceinline__ void load_features(const NetworkInput<T> &input, const NetworkView<T> &network,
-                                              const Group &group, const T *features, T *x) {
-  const int n = input.n_features;
-  for (int m = warp_in_block(); m < network_centers; m += block_threads / warp_size) {
-    const T *row = features + (group.first + m) * n;
-    for (int f = lane_index(); f < n; f += warp_size) {
-      x[f * row_length + m] = m < group.n ? (row[f] - network.mean[f]) * network.inverse_scale[f] : T(0);
+__device__ __forceinline__ void store_gradients(int n_features, const NetworkView<T> &network, const Group &group,
+                                                const T *dx, const NetworkOutput<T> &output) {
+  const T share = T(output.share);
+  for (int m = warp_in_block(); m < group.n; m += group_threads / warp_size) {
+    T *row = output.gradients + (group.first + m) * n_features;
+    for (int f = lane_index(); f < n_features; f += warp_size) {
+      put(row[f], share * (dx[f * row_length + m] * network.inverse_scale[f]), output.adds);
     }
   }
 }
 
 template <class T>
-__device__ __forceinline__ void store_gradients(const NetworkInput<T> &input, const NetworkView<T> &network,
-                                                const Group &group, const T *dx, T *features) {
-  const int n = input.n_features;
-  for (int m = warp_in_block(); m < group.n; m += block_threads / warp_size) {
-    T *row = features + (group.first + m) * n;
-    for (int f = lane_index(); f < n; f += warp_size) row[f] = dx[f * row_length + m] * network.inverse_scale[f];
-  }
-}
-
-template <class T>
 __device__ __forceinline__ void store_energies(const NetworkView<T> &network, const Group &group, const T *y,
-                                               double *energies, ErrorWord *error) {
+                                               const NetworkOutput<T> &output, ErrorWord *error) {
   const int m = int(threadIdx.x);
   if (m >= group.n) return;
   const double energy = network.reference + (double(y[m]) - network.lone_atom);
-  energies[group.first + m] = energy;
+  put(output.energies[group.first + m], output.share * energy, output.adds);
   if (!(energy - energy == 0.0)) atomicMin(error, ErrorWord(group.first + m) << 8 | ErrorWord(bad_energy));
 }
 
@@ -153,8 +75,8 @@ __device__ __forceinline__ void swap(T *&a, T *&b) {
 /// x holds the scaled features and receives dE/dx. The number of exchanges is even.
 template <class T>
 __device__ __forceinline__ void apply_network(const NetworkInput<T> &input, const NetworkView<T> &network,
-                                              const Group &group, GroupMemory<T> memory, double *energies,
-                                              ErrorWord *error) {
+                                              const Group &group, GroupMemory<T> memory,
+                                              const NetworkOutput<T> &output, ErrorWord *error) {
   const LayerView<T> *layers = input.layers + network.first_layer;
   T *slopes = memory.slopes;
   for (int l = 0; l < network.n_layers; ++l) {
@@ -164,7 +86,7 @@ __device__ __forceinline__ void apply_network(const NetworkInput<T> &input, cons
     swap(memory.x, memory.y);
   }
   __syncthreads();
-  store_energies(network, group, memory.x, energies, error);
+  store_energies(network, group, memory.x, output, error);
   // dE/dy of the last layer is the slope of its single output.
   slopes -= row_length;
   if (int(threadIdx.x) < network_centers) memory.y[threadIdx.x] = slopes[threadIdx.x];
@@ -178,20 +100,18 @@ __device__ __forceinline__ void apply_network(const NetworkInput<T> &input, cons
 }
 
 template <class T>
-__global__ void __launch_bounds__(block_threads, sizeof(T) == 4 ? 5 : 4)
-    network_kernel(NetworkInput<T> input, NetworkMemory<T> memory, std::size_t scratch_size, T *features,
-                   double *energies, ErrorWord *error) {
-  T *start = memory.scratch ? memory.scratch + std::size_t(blockIdx.x) * scratch_size
-                            : reinterpret_cast<T *>(shared_memory());
-  const GroupMemory<T> arrays = group_arrays(memory, start);
-  for (std::int64_t g = blockIdx.x; g < input.n_groups; g += gridDim.x) {
-    const Group group = group_at(input, g);
+__global__ void __launch_bounds__(group_threads, sizeof(T) == 4 ? 5 : 4)
+    network_kernel(NetworkInput<T> input, NetworkMemory<T> memory, std::size_t numbers, NetworkOutput<T> output,
+                   ErrorWord *error) {
+  const GroupMemory<T> arrays = memory_of_block(memory, numbers);
+  for (std::int64_t g = blockIdx.x; g < input.groups.n_groups; g += gridDim.x) {
+    const Group group = group_at(input.groups, g);
     const NetworkView<T> network = input.networks[group.element];
-    load_features(input, network, group, features, arrays.x);
-    apply_network(input, network, group, arrays, energies, error);
+    load_features(input, network, group, arrays.x);
+    apply_network(input, network, group, arrays, output, error);
     __syncthreads();
     // After an odd number of exchanges dE/dx lies in y.
-    store_gradients(input, network, group, arrays.y, features);
+    store_gradients(input.n_features, network, group, arrays.y, output);
     __syncthreads();
   }
 }
@@ -199,26 +119,14 @@ __global__ void __launch_bounds__(block_threads, sizeof(T) == 4 ? 5 : 4)
 }  // namespace
 
 template <class T>
-std::size_t group_memory(const NetworkMemory<T> &memory) {
-  return (2 * std::size_t(memory.widest) + std::size_t(memory.n_slopes)) * row_length;
+void apply_networks(const NetworkInput<T> &input, const NetworkMemory<T> &memory, std::size_t shared_limit,
+                    const NetworkOutput<T> &output, ErrorWord *error, cudaStream_t stream) {
+  launch_groups(network_kernel<T>, input, memory, shared_limit, stream, output, error);
 }
 
-template <class T>
-void apply_networks(const NetworkInput<T> &input, const NetworkMemory<T> &memory, std::size_t shared_limit, T *features,
-                    double *energies, ErrorWord *error, cudaStream_t stream) {
-  NetworkMemory<T> used = memory;
-  const std::size_t numbers = group_memory(memory), bytes = numbers * sizeof(T);
-  const bool is_shared = bytes <= shared_limit;
-  if (is_shared) used.scratch = nullptr;
-  const std::int64_t most = is_shared ? input.n_groups : memory.n_blocks;
-  const LaunchShape shape{input.n_groups < most ? input.n_groups : most, block_threads, is_shared ? bytes : 0};
-  launch(shape, stream, network_kernel<T>, input, used, numbers, features, energies, error);
-}
-
-#define PANNA_INSTANTIATE(T)                                                                                       \
-  template std::size_t group_memory(const NetworkMemory<T> &);                                                     \
-  template void apply_networks(const NetworkInput<T> &, const NetworkMemory<T> &, std::size_t, T *, double *,      \
-                               ErrorWord *, cudaStream_t);
+#define PANNA_INSTANTIATE(T)                                                                          \
+  template void apply_networks(const NetworkInput<T> &, const NetworkMemory<T> &, std::size_t,        \
+                               const NetworkOutput<T> &, ErrorWord *, cudaStream_t);
 
 PANNA_INSTANTIATE(float)
 PANNA_INSTANTIATE(double)

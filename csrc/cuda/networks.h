@@ -3,29 +3,13 @@
 
 #include <vector>
 
-#include "cuda/device_memory.h"
+#include "cuda/device_groups.h"
+#include "cuda/device_weights.h"
 #include "cuda/network_kernel.h"
-#include "potential/panna_parameters.h"
 
 namespace panna_plus::cuda {
 
-/// How many centres of each element there are, in the form that apply_networks takes.
-class DeviceGroups {
- public:
-  /// n_centers_of: (n_elements).
-  void set(const std::vector<std::int64_t> &n_centers_of, cudaStream_t stream);
-
-  const std::int64_t *first_center() const { return starts_.data(); }
-  const std::int64_t *first_group() const { return starts_.data() + n_elements_ + 1; }
-  std::int64_t n_groups() const { return n_groups_; }
-
- private:
-  std::size_t n_elements_ = 0;
-  std::int64_t n_groups_ = 0;
-  DeviceArray<std::int64_t> starts_;
-};
-
-/// Perceptrons of a model.
+/// Perceptrons of a model, those of all members of a committee.
 template <class T>
 class Networks {
  public:
@@ -33,24 +17,22 @@ class Networks {
   Networks(const PannaParameters &parameters, cudaStream_t stream);
 
   /// Numbers of scratch memory that `apply` needs.
-  std::size_t scratch_size() const;
-  /// Energies (n_centers) of centres sorted by element, groups on the device; the features (n_centers, n_features)
-  /// become dE/dG. See apply_networks.
-  void apply(const DeviceGroups &groups, T *scratch, T *features, double *energies, ErrorWord *error,
-             cudaStream_t stream) const;
-  std::size_t bytes() const;
+  std::size_t scratch_size() const { return scratch_memory(memory_, shared_limit_); }
+  /// One member's energies and dE/dG from the features (n_centers, n_features) of centres sorted by element, groups on
+  /// the device. See apply_networks.
+  void apply(int member, const DeviceGroups &groups, T *scratch, const T *features, const NetworkOutput<T> &output,
+             ErrorWord *error, cudaStream_t stream) const;
+  std::size_t bytes() const { return weights_.bytes() + layers_.bytes() + networks_.bytes(); }
 
  private:
-  const T *keep(const std::vector<double> &values, cudaStream_t stream);
-  LayerView<T> layer(const DenseLayer &layer, cudaStream_t stream);
-  std::vector<double> lone_atom_energies(cudaStream_t stream) const;
+  std::vector<double> lone_atom_energies(int n_members, cudaStream_t stream) const;
 
   int n_elements_, n_features_;
   std::size_t shared_limit_;
   NetworkMemory<T> memory_{};
-  std::vector<DeviceArray<T>> numbers_;
+  DeviceWeights<T> weights_;
   DeviceArray<LayerView<T>> layers_;
-  DeviceArray<NetworkView<T>> networks_;
+  DeviceArray<NetworkView<T>> networks_;  // (n_members, n_elements)
 };
 
 extern template class Networks<float>;

@@ -1,11 +1,13 @@
 #include "cuda/panna_cuda.h"
 
+#include <algorithm>
 #include <mutex>
 #include <utility>
 #include <vector>
 
 #include "cuda/descriptor.h"
 #include "cuda/device.h"
+#include "cuda/extrapolation.h"
 #include "cuda/networks.h"
 #include "cuda/workspace.h"
 #include "potential/panna_parameters.h"
@@ -61,12 +63,18 @@ class PannaCuda final : public Potential {
   PannaCuda(const ModelFile &file, PannaParameters parameters, ForceSum force_sum, int device);
   void compute(const Neighborhood &atoms, Results &results) const override;
   std::size_t memory_usage() const override {
-    return descriptor_.bytes() + networks_.bytes() + closeness_.bytes();
+    return descriptor_.bytes() + networks_.bytes() + extrapolation_.bytes() + closeness_.bytes();
   }
 
  private:
   void evaluate(const Neighborhood &atoms, Workspace<T> &work, Results &results) const;
-  void launch_all(const Neighborhood &atoms, Workspace<T> &work, const Results &wanted) const;
+  void describe(Workspace<T> &work, const Results &wanted) const;
+  void apply_member(int member, Workspace<T> &work, double share, bool adds) const;
+  void finish_pass(const Neighborhood &atoms, Workspace<T> &work, const Results &wanted) const;
+  T *feature_gradients(const Workspace<T> &work) const {
+    // A single perceptron overwrites the features, which nobody needs any more.
+    return panna_.n_members > 1 ? work.feature_gradients.data() : work.features.data();
+  }
   void sum_forces(Workspace<T> &work, const AtomResults &out) const;
   [[noreturn]] void refuse(const Neighborhood &atoms, const NeighborList &list, ErrorWord error) const;
 
@@ -76,6 +84,7 @@ class PannaCuda final : public Potential {
   Stream stream_;
   Descriptor<T> descriptor_;
   Networks<T> networks_;
+  Extrapolation<T> extrapolation_;
   DeviceArray<double> closeness_;
   mutable Pool<T> pool_;
 };
@@ -88,8 +97,12 @@ PannaCuda<T>::PannaCuda(const ModelFile &file, PannaParameters parameters, Force
       panna_(std::move(parameters)),
       descriptor_(panna_, stream_),
       networks_(panna_, stream_),
+      extrapolation_(panna_, stream_),
       closeness_(on_device(closeness_of(panna_.shortest_distances), stream_)) {
   panna_.networks.clear();
+  panna_.statistics.clear();
+  own_description().n_members = panna_.n_members;
+  if (extrapolation_.is_known()) own_description().details.push_back(extrapolation_detail);
 }
 
 template <class T>
@@ -103,26 +116,53 @@ void PannaCuda<T>::compute(const Neighborhood &atoms, Results &results) const {
 
 template <class T>
 void PannaCuda<T>::evaluate(const Neighborhood &atoms, Workspace<T> &work, Results &results) const {
+  const int n_members = panna_.n_members;
   work.list.update(atoms, panna_.n_elements, force_sum_ == ForceSum::gather, work.stream);
-  work.fit(atoms, descriptor_.view(), networks_.scratch_size(), results);
+  work.fit(atoms, descriptor_.view(), std::max(networks_.scratch_size(), extrapolation_.scratch_size()), results);
+  work.fit_beside(descriptor_.view(), n_members > 1, results.detail(extrapolation_detail) != nullptr);
   work.start(atoms);
-  launch_all(atoms, work, results);
-  work.finish(atoms, results);
-  const ErrorWord error = *work.host_error.data();
-  if (~error != 0) refuse(atoms, work.list, error);
-  work.add_to(atoms, results, panna_.shortest_distances.data(), panna_.n_elements);
+  describe(work, results);
+  if (results.member_energies || results.member_forces) {
+    for (int m = 0; m < n_members; ++m) {
+      apply_member(m, work, 1.0, false);
+      finish_pass(atoms, work, results);
+      work.add_to_member(m, atoms, results);
+      work.add_to(atoms, results, 1.0 / n_members);
+    }
+  } else {
+    for (int m = 0; m < n_members; ++m) apply_member(m, work, 1.0 / n_members, m > 0);
+    finish_pass(atoms, work, results);
+    work.add_to(atoms, results, 1.0);
+  }
+  work.consider_closest(atoms, results, panna_.shortest_distances.data(), panna_.n_elements);
+  if (double *values = results.detail(extrapolation_detail)) work.set_extrapolations(values);
 }
 
+/// Features of the centres, and how far they are from the training data if that is wanted.
 template <class T>
-void PannaCuda<T>::launch_all(const Neighborhood &atoms, Workspace<T> &work, const Results &wanted) const {
+void PannaCuda<T>::describe(Workspace<T> &work, const Results &wanted) const {
   const SlotView<T> &slots = work.slots();
-  const cudaStream_t stream = work.stream;
   sort_neighbors(work.source(), work.limits(descriptor_.limits(), closeness_.data()), slots,
-                 work.pair_gradients.data(), work.error.data(), stream);
-  descriptor_.describe(slots, work.features.data(), stream);
-  networks_.apply(work.list.groups(), work.network_scratch.data(), work.features.data(), work.energies.data(),
-                  work.error.data(), stream);
-  descriptor_.contract(slots, work.features.data(), work.slot_gradients.data(), work.pair_gradients.data(),
+                 work.pair_gradients.data(), work.error.data(), work.stream);
+  descriptor_.describe(slots, work.features.data(), work.stream);
+  if (!wanted.detail(extrapolation_detail)) return;
+  extrapolation_.measure(work.list.groups(), work.network_scratch.data(), work.features.data(),
+                         work.extrapolations.data(), work.stream);
+}
+
+/// Energies and dE/dG of a member, as a share in what is there.
+template <class T>
+void PannaCuda<T>::apply_member(int member, Workspace<T> &work, double share, bool adds) const {
+  const NetworkOutput<T> output{feature_gradients(work), work.energies.data(), share, adds};
+  networks_.apply(member, work.list.groups(), work.network_scratch.data(), work.features.data(), output,
+                  work.error.data(), work.stream);
+}
+
+/// From dE/dG to forces and virials, and all of it to the host.
+template <class T>
+void PannaCuda<T>::finish_pass(const Neighborhood &atoms, Workspace<T> &work, const Results &wanted) const {
+  const cudaStream_t stream = work.stream;
+  descriptor_.contract(work.slots(), feature_gradients(work), work.slot_gradients.data(), work.pair_gradients.data(),
                        work.center_sums.data(), stream);
   const AtomResults out = work.atom_results(wanted);
   if (force_sum_ == ForceSum::atomics) {
@@ -132,6 +172,9 @@ void PannaCuda<T>::launch_all(const Neighborhood &atoms, Workspace<T> &work, con
     if (out.centroid_virials) fill_bytes(out.centroid_virials, 0, 9 * n, stream);
   }
   sum_forces(work, out);
+  work.finish(atoms, wanted);
+  const ErrorWord error = *work.host_error.data();
+  if (~error != 0) refuse(atoms, work.list, error);
 }
 
 template <class T>
@@ -170,9 +213,6 @@ std::unique_ptr<Potential> build_panna_cuda(const ModelFile &file, Precision pre
                                     "' has a repulsion beside its perceptrons, which the CUDA kernels do not evaluate: "
                                     "use device cpu, or backend torch");
   PannaParameters parameters = read_panna_parameters(file);
-  const std::string n_members = std::to_string(parameters.n_members);
-  require(parameters.n_members == 1, "model file '" + file.path() + "' is a committee of " + n_members +
-                                         " members, which CUDA does not evaluate: use device cpu, or one of them");
   const cuda::ForceSum force_sum = cuda::force_sum_named(kernels);
   cuda::require_device(device);
   const cuda::CurrentDevice current(device);

@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "cuda/parts.h"
+#include "potential/panna_parameters.h"
 
 namespace panna_plus::cuda {
 namespace {
@@ -13,18 +14,18 @@ std::size_t size_of(std::int64_t n) { return static_cast<std::size_t>(n); }
 /// Components of one atom in each array of results.
 constexpr std::size_t n_force = 3, n_atomic_virial = 6, n_centroid_virial = 9;
 
-void bring(const double *wanted, HostArray<double> &host, const DeviceArray<double> &device, std::size_t n,
+void bring(bool is_wanted, HostArray<double> &host, const DeviceArray<double> &device, std::size_t n,
            cudaStream_t stream) {
-  if (wanted) download(host.reserve(n), device.data(), n, stream);
+  if (is_wanted) download(host.reserve(n), device.data(), n, stream);
 }
 
 /// Numbers that are worth a thread.
 constexpr std::size_t least_part = 100000;
 
-void add(double *total, const HostArray<double> &part, std::size_t n, int n_threads) {
+void add(double *total, const HostArray<double> &part, std::size_t n, int n_threads, double share = 1.0) {
   if (!total) return;
   in_parts(n, least_part, n_threads, [&](std::size_t first, std::size_t end) {
-    for (std::size_t k = first; k < end; ++k) total[k] += part.data()[k];
+    for (std::size_t k = first; k < end; ++k) total[k] += share * part.data()[k];
   });
 }
 
@@ -51,6 +52,13 @@ void Workspace<T>::fit(const Neighborhood &atoms, const DescriptorView<T> &d, st
   forces_.reserve(n_force * n_atoms);
   if (wanted.atomic_virials) atomic_virials_.reserve(n_atomic_virial * n_atoms);
   if (wanted.centroid_virials) centroid_virials_.reserve(n_centroid_virial * n_atoms);
+}
+
+template <class T>
+void Workspace<T>::fit_beside(const DescriptorView<T> &d, bool has_gradients, bool has_extrapolations) {
+  const std::size_t n_centers = size_of(list.n_centers());
+  if (has_gradients) feature_gradients.reserve(n_centers * size_of(d.n_features));
+  if (has_extrapolations) extrapolations.reserve(n_centers);
 }
 
 template <class T>
@@ -106,38 +114,62 @@ void Workspace<T>::finish(const Neighborhood &atoms, const Results &wanted) {
                 totals.data(), stream);
   download(host_totals_.reserve(size_of(n_totals())), totals.data(), size_of(n_totals()), stream);
   bring(wanted.atomic_energies, host_energies_, energies, n_centers, stream);
-  bring(wanted.forces, host_forces_, forces_, n_force * n_atoms, stream);
+  bring(wanted.forces || wanted.member_forces, host_forces_, forces_, n_force * n_atoms, stream);
   bring(wanted.atomic_virials, host_atomic_virials_, atomic_virials_, n_atomic_virial * n_atoms, stream);
   bring(wanted.centroid_virials, host_centroid_virials_, centroid_virials_, n_centroid_virial * n_atoms, stream);
+  bring(wanted.detail(extrapolation_detail), host_extrapolations_, extrapolations, n_centers, stream);
   download(host_error.reserve(1), error.data(), 1, stream);
   stream.synchronize();
 }
 
 template <class T>
-void Workspace<T>::add_to(const Neighborhood &atoms, Results &results, const double *shortest_distances,
-                          int n_elements) const {
+void Workspace<T>::add_to(const Neighborhood &atoms, Results &results, double share) const {
+  for (std::int64_t k = 0; k < n_totals(); ++k) {
+    const CenterTotals &part = host_totals_.data()[k];
+    results.energy += share * part.energy;
+    for (int a = 0; a < 6; ++a) results.virial[a] += share * part.virial[a];
+  }
+  for (std::size_t n = 0; results.atomic_energies && n < list.centers().size(); ++n) {
+    results.atomic_energies[list.centers()[n]] += share * host_energies_.data()[n];
+  }
+  const std::size_t n_atoms = size_of(atoms.n_atoms);
+  add(results.forces, host_forces_, n_force * n_atoms, atoms.n_threads, share);
+  add(results.atomic_virials, host_atomic_virials_, n_atomic_virial * n_atoms, atoms.n_threads, share);
+  add(results.centroid_virials, host_centroid_virials_, n_centroid_virial * n_atoms, atoms.n_threads, share);
+}
+
+template <class T>
+void Workspace<T>::add_to_member(int member, const Neighborhood &atoms, Results &results) const {
+  for (std::int64_t k = 0; results.member_energies && k < n_totals(); ++k) {
+    results.member_energies[member] += host_totals_.data()[k].energy;
+  }
+  if (!results.member_forces) return;
+  const std::size_t n = n_force * size_of(atoms.n_atoms);
+  add(results.member_forces + n * std::size_t(member), host_forces_, n, atoms.n_threads);
+}
+
+template <class T>
+void Workspace<T>::consider_closest(const Neighborhood &atoms, Results &results, const double *shortest_distances,
+                                    int n_elements) const {
   const CenterTotals *closest = nullptr;
   for (std::int64_t k = 0; k < n_totals(); ++k) {
     const CenterTotals &part = host_totals_.data()[k];
-    results.energy += part.energy;
-    for (int a = 0; a < 6; ++a) results.virial[a] += part.virial[a];
     if (part.closest_center >= 0 && (!closest || part.closest < closest->closest)) closest = &part;
   }
-  if (closest) {
-    const std::int64_t i = list.centers()[size_of(closest->closest_center)];
-    const std::int64_t j = list.neighbor(closest->closest_center, closest->closest_entry);
-    const double *x_i = atoms.positions + 3 * i, *x_j = atoms.positions + 3 * j;
-    const double r[3] = {x_j[0] - x_i[0], x_j[1] - x_i[1], x_j[2] - x_i[2]};
-    const double shortest = shortest_distances[std::int64_t(atoms.species[i]) * n_elements + atoms.species[j]];
-    results.closest.consider(std::sqrt(r[0] * r[0] + r[1] * r[1] + r[2] * r[2]), shortest, i, j);
+  if (!closest) return;
+  const std::int64_t i = list.centers()[size_of(closest->closest_center)];
+  const std::int64_t j = list.neighbor(closest->closest_center, closest->closest_entry);
+  const double *x_i = atoms.positions + 3 * i, *x_j = atoms.positions + 3 * j;
+  const double r[3] = {x_j[0] - x_i[0], x_j[1] - x_i[1], x_j[2] - x_i[2]};
+  const double shortest = shortest_distances[std::int64_t(atoms.species[i]) * n_elements + atoms.species[j]];
+  results.closest.consider(std::sqrt(r[0] * r[0] + r[1] * r[1] + r[2] * r[2]), shortest, i, j);
+}
+
+template <class T>
+void Workspace<T>::set_extrapolations(double *values) const {
+  for (std::size_t n = 0; n < list.centers().size(); ++n) {
+    values[list.centers()[n]] = host_extrapolations_.data()[n];
   }
-  for (std::size_t n = 0; results.atomic_energies && n < list.centers().size(); ++n) {
-    results.atomic_energies[list.centers()[n]] += host_energies_.data()[n];
-  }
-  const std::size_t n_atoms = size_of(atoms.n_atoms);
-  add(results.forces, host_forces_, n_force * n_atoms, atoms.n_threads);
-  add(results.atomic_virials, host_atomic_virials_, n_atomic_virial * n_atoms, atoms.n_threads);
-  add(results.centroid_virials, host_centroid_virials_, n_centroid_virial * n_atoms, atoms.n_threads);
 }
 
 template class Workspace<float>;

@@ -69,6 +69,18 @@ void test_all_ways(const Models &models, const Cluster &cluster, const std::stri
           mixed_rounding * scale_of(expected) + 2.0 * rounding);
 }
 
+/// What a committee with statistics of its training atoms tells beside its mean.
+void test_members(const Models &models, const Cluster &cluster, const std::string &part) {
+  const std::string what = models.path + ", members, " + part;
+  const Outcome expected = evaluate(*models.reference, cluster, 1, true, true);
+  const double precise = double_rounding * scale_of(expected);
+  compare(what + ", double", evaluate(*models.gather, cluster, 1, true, true), expected, precise);
+  compare(what + ", double, atomics", evaluate(*models.atomics, cluster, 1, false, true), expected, precise);
+  const double rounding = largest_difference(evaluate(*models.mixed_reference, cluster, 1, true), expected);
+  compare(what + ", mixed", evaluate(*models.mixed, cluster, 1, true, true), expected,
+          mixed_rounding * scale_of(expected) + 2.0 * rounding);
+}
+
 void test_sizes(const Models &models, int largest) {
   std::mt19937 random(7);
   for (const int n : {0, 1, 2, 3, 4, 9, 24, 70}) {
@@ -76,6 +88,7 @@ void test_sizes(const Models &models, int largest) {
     const Cluster cluster = cluster_of(n, models.n_elements, random);
     check(n < 24 || rms(evaluate(*models.reference, cluster, 1, false).forces) > 0.1, "forces too small to tell");
     test_all_ways(models, cluster, std::to_string(n) + " atoms");
+    if (models.gather->description().n_members > 1) test_members(models, cluster, std::to_string(n) + " atoms");
   }
 }
 

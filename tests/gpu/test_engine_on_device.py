@@ -9,7 +9,7 @@ from panna_plus.neighbors import vesin_pairs
 from tests.gpu import devices
 from tests.gpu.pairs import listed_pairs
 from tests.native.conftest import DESCRIPTORS
-from tests.native.model_files import random_model, write_model
+from tests.native.model_files import committee, random_model, write_model
 from tests.native.systems import ELEMENTS, disordered_crystal, evaluate, rms
 
 pytestmark = pytest.mark.gpu
@@ -37,6 +37,28 @@ def test_every_model_gives_what_it_gives_on_the_cpu(device, structures, tmp_path
         assert np.abs(found.forces - expected.forces).max() < tolerance
         assert np.abs(found.energies - expected.energies).max() < tolerance
         assert np.abs(found.strain_gradient - expected.strain_gradient).max() < len(atoms) * tolerance
+
+
+@pytest.mark.parametrize("precision", ["double", "mixed"])
+def test_committee_and_its_members(device, structures, tmp_path, precision):
+    members = [random_model(ELEMENTS, DESCRIPTORS["mbp"], seed=seed) for seed in (1, 2, 3)]
+    path = write_model(tmp_path / "committee.pt", *committee(members))
+    on_device, on_cpu = Engine(path, precision, device="cuda"), Engine(path, "double")
+    assert on_device.n_members == 3
+    ask = {"members": True, "details": ["extrapolation"]}
+    expected = evaluate(on_cpu, structures[0], **ask)
+    plain, found = evaluate(on_device, structures[0]), evaluate(on_device, structures[0], **ask)
+    spread = expected.raw.member_forces.std(axis=0)
+    assert rms(expected.forces) > 0.1 and rms(spread) > 0.01
+    tolerance = float(np.abs(expected.raw.member_forces).max()) * devices.TOLERANCE[precision]
+    assert np.abs(found.raw.member_forces - expected.raw.member_forces).max() < tolerance
+    assert np.abs(found.raw.member_energies - expected.raw.member_energies).max() < len(spread) * tolerance
+    for each in (plain, found):
+        assert np.abs(each.forces - expected.forces).max() < tolerance
+        assert np.abs(each.strain_gradient - expected.strain_gradient).max() < len(spread) * tolerance
+    largest = expected.raw.details["extrapolation"].max()
+    difference = found.raw.details["extrapolation"] - expected.raw.details["extrapolation"]
+    assert np.abs(difference).max() < devices.TOLERANCE[precision] * largest
 
 
 def test_pairs_by_hand_are_those_of_vesin(structures):

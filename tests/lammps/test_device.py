@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from panna_plus.families.panna.committee import committee_of
 from panna_plus.native.cuda_building import LIBRARY_NAME
 from panna_plus.native.library import library_path
 from tests.lammps.deck import BIN, MEASURE, REPORT, Deck, Measured, Outcome, finish, launch, read_results, write
@@ -21,7 +22,9 @@ from tests.lammps.installation import copied_installation
 from tests.lammps.models import REFERENCE_ENERGIES
 from tests.lammps.structures import cluster, one_atom, triclinic, with_helium
 from tests.lammps.test_messages import flat
+from tests.lammps.test_uncertainty import member
 from tests.native.test_cuda_emulated import emulated_library, quick_builder
+from tests.small_model import write_unchecked
 
 pytestmark = pytest.mark.lammps
 
@@ -163,6 +166,38 @@ SCENES_AND_TIERS = [
 def test_device_finds_what_the_cpu_finds(scene: str, machine: Machine, model_path: str, folder: Path) -> None:
     changes, commands, ranks, _ = SCENES[scene]
     check_against_cpu(machine, deck(**{**changes, "run": commands}), model_path, folder, ranks)
+
+
+ASK = [
+    "fix u all pair 1 panna_plus force_deviation 1 extrapolation 1",
+    "compute c all pair panna_plus",
+    "thermo_style custom step pe c_c[1] c_c[2] c_c[3] c_c[4] c_c[5]",
+    "thermo_modify norm no",
+    "run 0",
+    "print 'asked $(c_c[1]:%.17g) $(c_c[2]:%.17g) $(c_c[3]:%.17g) $(c_c[4]:%.17g) $(c_c[5]:%.17g)'",
+    "write_dump all custom u.dump id f_u[1] f_u[2] fx fy fz modify sort id format float %.17g",
+]
+
+
+@pytest.mark.parametrize("machine", MACHINES, indirect=True)
+def test_committee_is_asked_on_a_device(machine: Machine, folder: Path) -> None:
+    """Two members on two ranks: deviations, energies of the members and extrapolations are those of the CPU."""
+    members = [member(seed) for seed in (1, 2)]
+    path = str(write_unchecked(committee_of(members, ["1", "2"]), folder / "committee.pt"))
+    found = {}
+    for device in ("cpu", "cuda"):
+        asked = deck(options=f"precision double guard off device {device}", run=ASK)
+        (folder / device).mkdir()
+        outcome = machine.run(asked, path, folder / device, 2)
+        assert outcome.returncode == 0, outcome.text[-2000:]
+        line = re.search(r"^asked (.+)$", outcome.text, re.MULTILINE)
+        atoms = np.loadtxt(folder / device / "u.dump", skiprows=9)
+        assert line
+        found[device] = [np.array(line[1].split(), float), *atoms.T[1:]]
+    assert found["cpu"][0][0] > 0.1 and np.ptp(found["cpu"][1]) > 0.1
+    limit = 100 * machine.limits["double"]
+    for mine, theirs in zip(found["cuda"], found["cpu"], strict=True):
+        assert abs(mine - theirs).max() <= limit * max(1.0, abs(theirs).max())
 
 
 def devices_of(text: str) -> list[str]:

@@ -177,6 +177,7 @@ def random_model(
 
 # What tests of devices take.
 SMALL = mbp_arrays((4.5, 0.5, 2, 2.0), (3.5, 0.5, 2, 2.0), n_theta=2, zeta=4.0)
+MANY = mbp_arrays((5.0, 0.5, 40, 16.0), (4.5, 0.5, 11, 4.0), 10, 16.0)
 DEVICE_MODELS = {
     "small": lambda: random_model(["Si", "O"], SMALL, hidden=(3,)),
     # Two tiles of windows, one of them padded; exponents that are no integers.
@@ -188,5 +189,8 @@ DEVICE_MODELS = {
     "cusp": lambda: random_model(["Si"], mbp_arrays((3.0, 0.5, 9, 16.0), (4.0, 0.5, 3, 0.5), 3, 2.0, 0.0), seed=3),
     # The largest tile, and layers that do not fit into the shared memory of the emulated device.
     "wide": lambda: random_model(["Si"], mbp_arrays((5.0, 0.5, 24, 16.0), (4.5, 0.5, 8, 4.0), 8, 32.0), (128, 64)),
-    "many": lambda: random_model(["Si"], mbp_arrays((5.0, 0.5, 40, 16.0), (4.5, 0.5, 11, 4.0), 10, 16.0), (9,)),
+    "many": lambda: random_model(["Si"], MANY, (9,)),
+    "committee": lambda: committee([random_model(["Si", "O"], SMALL, hidden=(3,), seed=seed) for seed in (1, 2, 3)]),
+    # Neither a group's activations nor its components fit into the shared memory of the emulated device.
+    "wide_committee": lambda: committee([random_model(["Si"], MANY, hidden, seed=5) for hidden in ((90,), (40, 20))]),
 }

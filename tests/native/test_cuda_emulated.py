@@ -108,8 +108,9 @@ def test_kernels_on_the_emulated_device(quick, models):
     """Corners with the cheapest model; `many` and `wide` take every other way through the kernels."""
     test = program(quick, "test_cuda")
     assert "all passed" in run([test, "corners", "9", models["small"]])
-    assert "all passed" in run([test, "sizes", "9", models["bp"], models["mbp"], models["four"]])
+    assert "all passed" in run([test, "sizes", "9", models["bp"], models["mbp"], models["four"], models["committee"]])
     assert "all passed" in run([test, "sizes", "4", models["wide"], models["many"], models["radial"], models["cusp"]])
+    assert "all passed" in run([test, "sizes", "4", models["wide_committee"]])
 
 
 def test_descriptor_on_the_emulated_device(quick, models):
@@ -138,7 +139,7 @@ def test_all_models_on_the_emulated_device(request, models):
 @pytest.mark.slow
 def test_lanes_and_blocks_do_not_race(watched, models):
     sources = [*reference_sources(), *emulated_sources()[:-1], MACHINERY]
-    paths = [models[name] for name in ("small", "mbp", "bp", "wide")]
+    paths = [models[name] for name in ("small", "mbp", "bp", "wide", "committee")]
     for name, arguments in (("test_cuda_descriptor", []), ("test_cuda", ["sizes", "9"])):
         result = run_watched([watched.program(name, *sources), *arguments, *paths])
         assert result.returncode == 0 and "all passed" in result.stdout, result.stderr

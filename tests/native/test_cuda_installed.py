@@ -8,7 +8,7 @@ import pytest
 
 from panna_plus.native.cuda_building import LIBRARY_NAME
 from panna_plus.native.library import library_path
-from tests.native.model_files import committee, mbp_arrays, random_model, write_model
+from tests.native.model_files import mbp_arrays, random_model, write_model
 
 CUDA_LIBRARY = library_path().with_name(LIBRARY_NAME)
 
@@ -72,10 +72,3 @@ def test_models_with_a_repulsion_are_refused(engine, tmp_path):
     card["family_parameters"]["terms"] = {"repulsion": True}
     refusal = opened(engine, write_model(tmp_path / "repelled.pt", card, arrays), "cuda")
     assert "has a repulsion" in refusal and "use device cpu, or backend torch" in refusal
-
-
-@pytest.mark.skipif(not CUDA_LIBRARY.exists(), reason="installed without CUDA (no nvcc)")
-def test_committees_are_refused(engine, tmp_path):
-    members = [random_model(["Si"], mbp_arrays(), seed=seed) for seed in (1, 2)]
-    refusal = opened(engine, write_model(tmp_path / "committee.pt", *committee(members)), "cuda")
-    assert "is a committee of 2 members, which CUDA does not evaluate: use device cpu, or one of them" in refusal
