@@ -126,6 +126,8 @@ void PairPannaPlus::coeff(int n_words, char **words)
                    "', or under pair_style hybrid 'pair_coeff * * panna_plus model.pt El1 ... El" + n_types +
                    "' (the one word 'labels' in place of the elements takes them from labelmap)");
   }
+  // Who catches what is refused below and goes on must not compute with half of the old and half of the new.
+  forget_model();
   units_ = units_of(lmp);
   const std::string complaint = open_model(words[2]);
   if (!complaint.empty()) error->all(FLERR, "pair_style panna_plus: " + complaint);
@@ -265,11 +267,13 @@ std::string PairPannaPlus::system_lines(const std::vector<CardEntry> &card) cons
 
 bool PairPannaPlus::has_deep_halo() const
 {
-  return model_ && model_->has_messages() && options_.halo_in_use() == Halo::deep;
+  return model_->has_messages() && options_.halo_in_use() == Halo::deep;
 }
 
 void PairPannaPlus::init_style()
 {
+  if (!allocated)
+    error->all(FLERR, "pair_style panna_plus: there is no model: write pair_coeff * * model.pt El1 El2 ...");
   check_special_bonds(lmp);
   check_exclusions(lmp, species_of_type_);
   check_masses(lmp, element_of_type_);
@@ -278,8 +282,8 @@ void PairPannaPlus::init_style()
   if (options_.charges) check_atoms_have_charges(lmp);
   neighbor->add_request(this, NeighConst::REQ_FULL | (has_deep_halo() ? NeighConst::REQ_GHOST : 0));
   if (has_deep_halo()) deep_halo_.ask_for(ghost_cutoff());
-  if (options_.charges || (model_ && model_->couples_ranks())) traffic_.announce();
-  if (model_ && model_->has_messages()) check_tiles(lmp, ghost_cutoff());
+  if (options_.charges || model_->couples_ranks()) traffic_.announce();
+  if (model_->has_messages()) check_tiles(lmp, ghost_cutoff());
   use_double_if_minimizing();
 }
 
@@ -306,7 +310,7 @@ void PairPannaPlus::use_double_if_minimizing()
 {
   model_in_use_ = model_.get();
   const bool is_minimization = update->whichflag == 2;
-  if (!model_ || !is_minimization || options_.precision == PANNA_PLUS_DOUBLE) return;
+  if (!is_minimization || options_.precision == PANNA_PLUS_DOUBLE) return;
   if (!double_model_) {
     const std::string complaint = complaint_of([&] { double_model_ = model_->in_double(); }, world);
     if (!complaint.empty()) error->all(FLERR, "pair_style panna_plus: " + complaint);
@@ -316,11 +320,8 @@ void PairPannaPlus::use_double_if_minimizing()
   model_in_use_ = double_model_.get();
 }
 
-double PairPannaPlus::init_one(int type, int other)
+double PairPannaPlus::init_one(int, int)
 {
-  if (!model_ || !setflag[type][other])
-    error->all(FLERR, "pair_style panna_plus: no model for atom types " + std::to_string(type) + " and " +
-                   std::to_string(other) + ": write pair_coeff * * model.pt El1 El2 ...");
   return cutoff_;
 }
 

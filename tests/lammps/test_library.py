@@ -4,6 +4,8 @@ import json
 import re
 import subprocess
 import sys
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +14,7 @@ import pytest
 from panna_plus.potential import Potential
 from tests.lammps import reference
 from tests.lammps.deck import BIN, Deck, finish, write
+from tests.lammps.models import TestModel
 from tests.lammps.structures import triclinic
 
 pytestmark = pytest.mark.lammps
@@ -79,6 +82,27 @@ used.append(resident())
 print(json.dumps(used))
 """
 
+# What becomes of each command of a list, for hosts that catch what LAMMPS throws and go on.
+CATCHING = """
+import json
+import panna_plus.lammps
+lmp = panna_plus.lammps.load().lammps(cmdargs=["-screen", "none", "-log", "none"])
+lmp.file("in.lammps")
+said = []
+for command in json.load(open("commands.json")):
+    try:
+        lmp.command(command)
+        said.append("")
+    except Exception as error:
+        said.append(str(error))
+print(json.dumps({"said": said, "energy": lmp.get_thermo("pe")}))
+"""
+HYBRID = [
+    "pair_style hybrid/overlay panna_plus OPTIONS zero 3.0",
+    "pair_coeff * * zero",
+    "pair_coeff * * panna_plus MODEL NAMES",
+]
+
 
 def deck() -> Deck:
     return Deck(atoms=triclinic(), types=["Si", "O"], options="precision double guard off")
@@ -99,6 +123,30 @@ def test_two_objects_do_not_share_their_state(model_path: str, potential: Potent
     assert found["absent"] is None
 
 
+@pytest.mark.parametrize(
+    ("pair", "coeff", "without"),
+    [(None, "pair_coeff * *", "All pair coeffs are not set"),
+     (HYBRID, "pair_coeff * * panna_plus", "there is no model: write pair_coeff * * model.pt El1 El2")],
+    ids=["alone", "hybrid"],
+)  # fmt: skip
+def test_a_host_that_goes_on_after_a_refusal_has_no_model(
+    pair: list[str] | None, coeff: str, without: str, model_path: str, potential: Potential, folder: Path
+) -> None:
+    """Nothing is computed with a part of what was there before, and the right line sets everything."""
+    write(replace(deck(), pair=pair), model_path, folder)
+    refused = {"absent.pt Si O": "cannot be opened", f"{model_path} Si Ge": "is not in the model"}
+    commands = [line for words in refused for line in (f"{coeff} {words}", "run 0")]
+    commands += [f"{coeff} {model_path} Si O", "run 0"]
+    (folder / "commands.json").write_text(json.dumps(commands))
+    done = subprocess.run([sys.executable, "-c", CATCHING], cwd=folder, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stdout + done.stderr
+    found = json.loads(done.stdout.splitlines()[-1])
+    expected = [text for reason in refused.values() for text in (reason, without)]
+    assert all(text in said for text, said in zip(expected, found["said"], strict=False)), found["said"]
+    assert found["said"][len(expected) :] == ["", ""]
+    assert abs(found["energy"] - reference.of_model(potential, triclinic()).energies.sum()) < 1e-8
+
+
 def test_a_part_of_the_ranks_is_enough(model_path: str, potential: Potential, folder: Path) -> None:
     """Whatever is collective stays within the communicator that LAMMPS was given: else this hangs."""
     write(deck(), model_path, folder)
@@ -109,10 +157,13 @@ def test_a_part_of_the_ranks_is_enough(model_path: str, potential: Potential, fo
     assert abs(float(energy) - reference.of_model(potential, triclinic()).energies.sum()) < 1e-8
 
 
-def test_memory_does_not_grow_with_the_number_of_runs(model_path: str, folder: Path) -> None:
+@pytest.mark.parametrize("name", ["panna", pytest.param("charges", marks=pytest.mark.slow)])
+def test_memory_does_not_grow_with_the_number_of_runs(
+    name: str, models: Callable[[str], TestModel], folder: Path
+) -> None:
     if not Path("/proc/self/status").exists():
         pytest.skip("no /proc to read the memory of a process from")
-    write(deck(), model_path, folder)
+    write(deck(), models(name).path, folder)
     outcome = finish([sys.executable, "-c", MANY_RUNS], folder)
     assert outcome.returncode == 0, outcome.text[-2000:]
     used = json.loads(outcome.text.splitlines()[-1])
