@@ -32,6 +32,7 @@ NOT_OF_THE_DECK = RANKS | {"what", "structure", "empty_rank", "no_forces", "lenn
 WAYS = {"layer": "halo layer", "deep": "halo deep", "torch": "backend torch"}
 
 # Forces relative to the largest one, energies per atom without E0 in eV, virial relative to its largest component.
+SUM_LIMIT = 1e-10  # numbers of atoms add up to those of the system, whatever the precision
 TOLERANCES = {"double": (1e-10, 1e-9, 1e-9), "mixed": (5e-5, 1e-5, 5e-5), "tables": (1e-9, 1e-9, 1e-9)}
 
 
@@ -142,6 +143,8 @@ def compare(found: Measured, expected: Expected, deck: Deck, tolerances: str = "
         totals.append(symmetric(found.centroid_virials.sum(0)))
     for total in totals:
         assert abs(total - virial).max() <= limit
+        assert abs(total - found.virial).max() <= SUM_LIMIT * limit / virial_limit
+    assert abs(found.sum_of_energies - found.energy) <= SUM_LIMIT * len(shift)
     assert abs(found.virials - expected.virials).max() <= limit
     if deck.centroid != NO_CENTROIDS:
         assert abs(found.centroid_virials - expected.centroid_virials).max() <= limit
