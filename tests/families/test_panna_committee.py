@@ -15,7 +15,7 @@ from panna_plus.commands.main import main
 from panna_plus.errors import ConfigError, ModelFileError, NumericalError
 from panna_plus.families import build_potential, load_potential
 from panna_plus.families.panna.committee import committee_of
-from panna_plus.families.panna.config import PannaTermsConfig
+from panna_plus.families.panna.config import BpConfig, PannaTermsConfig
 from panna_plus.families.panna.model import PannaPotential
 from panna_plus.families.panna.statistics import pooled, same, statistics_of
 from panna_plus.families.so3krates.config import So3kratesConfig
@@ -167,6 +167,18 @@ def test_refusals(name: str) -> None:
     assert "keep them as several files: one calculator each in ASE, `pair_style hybrid/scaled`" in str(error.value)
 
 
+def test_other_kinds_of_descriptors_and_lone_atoms_are_refused() -> None:
+    bp = CONFIG.model_copy(update={"descriptor": BpConfig(radial_cutoff=4.0, angular_cutoff=3.2)})
+    network = member(1)
+    network.subtract_lone_atom = False
+    for other, text in (
+        (build_potential("panna", bp, ELEMENTS, seed=3), "the type of the descriptor, mbp and bp"),
+        (network, "the energy of a lone atom, reference and network"),
+    ):
+        with pytest.raises(ModelFileError, match=f"'a' and 'b' differ in {text}: a committee"):
+            committee_of([member(0), other], ["a", "b"])
+
+
 def test_models_with_a_repulsion_are_refused() -> None:
     config = CONFIG.model_copy(update={"terms": PannaTermsConfig(repulsion=True)})
     repelled = build_potential("panna", config, ELEMENTS, seed=3)
@@ -186,6 +198,16 @@ def test_refusals_of_the_command(members: list[Path], tmp_path: Path, capsys: py
     assert main(["committee", str(members[0]), str(path), "-o", str(output)]) == 4
     assert "is of the family so3krates: committees are of panna models" in capsys.readouterr().err
     assert not output.exists()
+
+
+def test_the_command_says_what_members_lack(
+    members: list[Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    old = member(7)
+    old.statistics = None  # type: ignore[assignment]
+    write_unchecked(old, tmp_path / "old.pt")
+    assert main(["committee", str(members[0]), str(tmp_path / "old.pt"), "-o", str(tmp_path / "committee.pt")]) == 0
+    assert "It cannot tell how far atoms are from the training data: some members hold no" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("backend", BACKENDS)

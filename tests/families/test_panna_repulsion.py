@@ -6,15 +6,18 @@ import torch
 from ase import Atoms
 from pydantic import ValidationError
 
+from panna_plus.errors import ModelFileError
 from panna_plus.export import export_model
 from panna_plus.families import build_potential, load_potential
 from panna_plus.families.panna.config import PannaConfig, PannaTermsConfig
 from panna_plus.families.panna.repelled import RepelledInputs
 from panna_plus.graph import graph_from_atoms
+from panna_plus.model_file import read_model
 from panna_plus.native import Engine
 from panna_plus.training.config import parse_run_config
 from panna_plus.training.run import build_run, prepare, read_dataset
 from tests.geometries import assert_same, cluster, crystal, graph_of, largest, moving, predict
+from tests.native.model_files import write_model
 from tests.native.systems import disordered_crystal, evaluate, rms
 from tests.small_model import CONFIG, ELEMENTS
 from tests.training.small_runs import content, labelled, lone_atoms, write_xyz
@@ -126,6 +129,25 @@ def test_a_lone_atom_keeps_its_reference_energy(potential, path):
 def test_other_terms_are_refused():
     with pytest.raises(ValidationError, match="panna has the repulsion alone, not electrostatics"):
         PannaConfig(terms={"electrostatics": True})
+
+
+def test_files_with_other_terms_or_members_are_refused(path, tmp_path):
+    """By the engine, whoever wrote them."""
+    file = read_model(path)
+    arrays, parameters = dict(file.arrays), file.card["family_parameters"]
+    terms = parameters["terms"] | {"repulsion": False}
+    card = file.card | {"family_parameters": parameters | {"terms": terms}}
+    with pytest.raises(ModelFileError, match=r"terms': expected the repulsion alone in the family panna, found other"):
+        Engine(write_model(tmp_path / "without.pt", card, arrays))
+    # The file of a committee has networks and energies once per member.
+    own = {name: a for name, a in arrays.items() if name.startswith("element/") and "/training/" not in name}
+    own["reference_energies"] = arrays["reference_energies"]
+    members = {f"member/{m}/{name}": array for m in range(2) for name, array in own.items()}
+    kept = {name: array for name, array in arrays.items() if name not in own}
+    listed = [{"activations": parameters["activations"]}] * 2
+    card = file.card | {"family_parameters": parameters | {"members": listed}}
+    with pytest.raises(ModelFileError, match=r"terms': expected none, whose members would each have a repulsion"):
+        Engine(write_model(tmp_path / "members.pt", card, kept | members))
 
 
 def test_training_learns_the_repulsion_in_every_way(tmp_path):

@@ -294,6 +294,34 @@ def test_installation_without_cuda(model_path: str, folder: Path) -> None:
     assert "this installation of panna_plus was built without CUDA" in flat(outcome.text)
 
 
+@pytest.mark.parametrize(
+    ("source", "message"),
+    [
+        (None, r"the CUDA part of panna_plus cannot be loaded: \S+libpanna_plus_cuda.so: file too short"),
+        ("", r"libpanna_plus_cuda.so' has no function panna_plus_cuda_fingerprint: it belongs to another version"),
+        (
+            'extern "C" unsigned long panna_plus_cuda_fingerprint() { return 0; }',
+            r"libpanna_plus_cuda.so' was built from other sources than the engine that opens it: install again",
+        ),
+    ],
+    ids=["no library", "foreign", "old"],
+)
+def test_another_cuda_library_is_refused(source: str | None, message: str, model_path: str, folder: Path) -> None:
+    """And left alone where nobody asks for a device."""
+    library: bytes | Path = b""
+    if source is not None:
+        if shutil.which("g++") is None:
+            pytest.skip("no g++ to compile another CUDA library with")
+        library = folder / "other.so"
+        command = ["g++", "-shared", "-fPIC", "-x", "c++", "-", "-o", str(library)]
+        subprocess.run(command, input=source, text=True, check=True)
+    machine = Machine({LIBRARY_NAME: library})
+    assert machine.run(lone("device auto"), model_path, folder / "auto").returncode == 0
+    outcome = machine.run(lone("device cuda"), model_path, folder / "cuda")
+    assert outcome.returncode != 0
+    assert re.search(rf"ERROR: pair_style panna_plus: .*{message}", flat(outcome.text)), outcome.text[-2000:]
+
+
 @pytest.mark.parametrize(("device", "says"), [("cuda:0", True), ("cpu", False)])
 def test_restart_on_a_machine_without_a_device(
     device: str, says: bool, emulated: Machine, model_path: str, folder: Path

@@ -13,6 +13,7 @@ import pytest
 import panna_plus.lammps as entry
 from panna_plus.errors import PannaPlusError
 from tests.lammps.deck import Deck, launch, write
+from tests.lammps.installation import copied_installation
 from tests.lammps.structures import triclinic
 
 pytestmark = pytest.mark.lammps
@@ -106,6 +107,30 @@ def test_plugin_away_from_its_engine_says_so(model_path: str, folder: Path) -> N
     outcome = launch(folder)
     assert outcome.returncode != 0
     assert re.search(r"the panna_plus engine cannot be opened .*libpanna_plus.so", outcome.text), outcome.text[-2000:]
+
+
+@pytest.mark.parametrize(
+    ("version", "message"),
+    [
+        (999, r"the panna_plus engine \S+libpanna_plus.so has interface version 999, the pair style needs \d+: leave"),
+        (None, r"the panna_plus engine lacks a function: .*panna_plus_open"),
+    ],
+)
+def test_engine_of_another_version_says_so(version: int | None, message: str, model_path: str, folder: Path) -> None:
+    if shutil.which("g++") is None:
+        pytest.skip("no g++ to compile an engine of another version")
+    header = Path(__file__).parents[2] / "csrc/c_api"
+    body = f'extern "C" int32_t panna_plus_abi_version() {{ return {version or "PANNA_PLUS_ABI_VERSION"}; }}'
+    (folder / "engine.cpp").write_text(f'#include "panna_plus.h"\n{body}\n')
+    command = ["g++", "-shared", "-fPIC", f"-I{header}", "-o", str(folder / "engine.so"), str(folder / "engine.cpp")]
+    subprocess.run(command, check=True)
+    lines = copied_installation(folder, {"libpanna_plus.so": folder / "engine.so"})
+    write(Deck(atoms=triclinic(), types=["Si", "O"], first_lines=lines), model_path, folder)
+    outcome = launch(folder)
+    assert outcome.returncode != 0
+    assert re.search(f"ERROR: pair_style panna_plus: {message}", re.sub(r"\s+", " ", outcome.text)), outcome.text[
+        -2000:
+    ]
 
 
 def test_plugin_shows_one_symbol_and_links_neither_lammps_nor_mpi() -> None:

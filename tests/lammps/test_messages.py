@@ -1,6 +1,7 @@
 """Every refusal says what was found, what was expected and what to do; warnings likewise."""
 
 import re
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -8,8 +9,10 @@ import numpy as np
 import pytest
 from ase import Atoms
 
+from panna_plus.model_file import read_model
 from tests.lammps.deck import BIN, Deck, finish, launch, run_deck, write
 from tests.lammps.structures import SHORTEST, cluster, triclinic
+from tests.native.model_files import write_model
 
 pytestmark = pytest.mark.lammps
 
@@ -99,9 +102,17 @@ REFUSED: dict[str, tuple[dict[str, object], str]] = {
         r"neigh_modify exclude removes pairs from the neighbor list .* write 'neigh_modify exclude none'",
     ),
     "exclude types": ({"lines": ["neigh_modify exclude type 1 2"]}, r"neigh_modify exclude removes pairs"),
+    "exclude molecules": (
+        {"bonds": [(1, 2)], "lines": ["special_bonds lj/coul 1 1 1", "neigh_modify exclude molecule/intra all"]},
+        r"neigh_modify exclude removes pairs",
+    ),
     "special bonds": (
         {"bonds": [(1, 2), (2, 3)]},
         r"special_bonds is 0 for 1-2 neighbors, .* write 'special_bonds lj/coul 1.0 1.0 1.0'",
+    ),
+    "special bonds of third neighbors": (
+        {"bonds": [(1, 2), (2, 3)], "lines": ["special_bonds lj/coul 1.0 1.0 0.0"]},
+        r"special_bonds is 0 for 1-4 neighbors",
     ),
     "no pair_coeff after a second pair_style": (
         {"pair": ["pair_style panna_plus", "pair_coeff * * MODEL NAMES", "pair_style panna_plus"]},
@@ -128,6 +139,8 @@ ACCEPTED: dict[str, dict[str, object]] = {
     "labels that agree": {"lines": ["labelmap atom 1 Si 2 O"]},
     "labels beside elements": {"types": ["Si", "O", "He"], "names": ["Si", "O", "NULL"],
                                "lines": ["labelmap atom 1 silicon 2 O 3 He"]},
+    "special bonds that keep half": {"bonds": [(1, 2), (2, 3)],
+                                     "lines": ["special_bonds lj 0.0 0.0 0.0 coul 0.5 0.5 0.5"]},
     "special bonds nearly zero": {"bonds": [(1, 2), (2, 3)],
                                   "lines": ["special_bonds lj/coul 1e-50 1e-50 1e-50"]},
 }  # fmt: skip
@@ -155,20 +168,66 @@ def test_the_log_says_what_runs(model_path: str, folder: Path) -> None:
 
 def test_swapped_elements_are_noticed_by_their_mass(model_path: str, folder: Path) -> None:
     outcome = run_deck(deck(names=["O", "Si"], options="guard off"), model_path, folder)
-    assert re.search(
-        r"WARNING: .*atom type 1 is mapped to O \(mass 15.999\), but its mass is 28.085", flat(outcome.text)
-    )
+    for warning in (
+        r"WARNING: .*atom type 1 is mapped to O \(mass 15.999\), but its mass is 28.085",
+        r"WARNING: .*atom type 2 is mapped to Si \(mass 28.085\), but its mass is 15.999: is the order of the elements",
+    ):
+        assert re.search(warning, flat(outcome.text)), outcome.text[-2000:]
 
 
-def test_a_rank_that_cannot_read_the_file_stops_all(model_path: str, folder: Path) -> None:
-    write(deck(pair=["pair_style panna_plus", "pair_coeff * * model.pt NAMES"]), model_path, folder / "first")
-    (folder / "first/model.pt").write_bytes(Path(model_path).read_bytes())
-    write(deck(), "model.pt", folder / "second")
+def test_masses_may_differ_by_a_tenth(model_path: str, folder: Path) -> None:
+    """Isotopes pass."""
+    masses = [15.999 * factor for factor in (1.09, 1.11, 0.91, 0.89)]
+    lines = [line for mass in masses for line in (f"mass 2 {mass:.3f}", "run 0 post no")]
+    outcome = run_deck(deck(run=lines), model_path, folder)
+    assert outcome.returncode == 0, outcome.text[-2000:]
+    warned = re.findall(r"atom type 2 is mapped to O \(mass 15.999\), but its mass is (\S+):", flat(outcome.text))
+    assert [float(mass) for mass in warned] == pytest.approx([masses[1], masses[3]], abs=1e-3)
+
+
+def rewritten(model_path: str, path: Path, **changes: float) -> Path:
+    """Write a model file with all values of some arrays replaced, named as in the file but for _ in place of /."""
+    model = read_model(model_path)
+    arrays = {name: array + 0 for name, array in model.arrays.items()}
+    for name in arrays:
+        if name.replace("/", "_") in changes:
+            arrays[name][...] = changes[name.replace("/", "_")]
+    return write_model(path, model.card, arrays)
+
+
+@pytest.mark.parametrize(
+    ("is_there", "message"),
+    [(False, r"model file 'model.pt' cannot be opened: No such file or directory"),
+     (True, r"the file model.pt is not the same on all machines of this run")],
+)  # fmt: skip
+def test_a_rank_that_reads_another_file_or_none_stops_all(
+    is_there: bool, message: str, model_path: str, folder: Path
+) -> None:
+    for place in ("first", "second"):
+        write(deck(), "model.pt", folder / place)
+    shutil.copy(model_path, folder / "first/model.pt")
+    if is_there:
+        rewritten(model_path, folder / "second/model.pt", reference_energies=-9.0)
     lmp = [str(BIN / "lmp"), "-in", "in.lammps"]
     command = [str(BIN / "mpiexec"), "-wdir", str(folder / "first"), "-n", "1", *lmp, ":"]
     outcome = finish([*command, "-wdir", str(folder / "second"), "-n", "1", *lmp], folder)
     assert outcome.returncode != 0
-    assert re.search(r"ERROR: pair_style panna_plus: .*model.pt", flat(outcome.text)), outcome.text[-2000:]
+    assert re.search(f"ERROR: pair_style panna_plus: {message}", flat(outcome.text)), outcome.text[-2000:]
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [({"reference_energies": 1e308}, "the energy is not a finite number at step 0"),
+     ({"element_O_layer_2_weight": 1e307},
+      r"the force of atom \d+ \((Si|O)\) is not a finite number at step 0: look for overlapping atoms or a time step")],
+)  # fmt: skip
+def test_results_that_are_no_numbers_stop_all_ranks(
+    changes: dict[str, float], message: str, model_path: str, folder: Path
+) -> None:
+    model = rewritten(model_path, folder / "model.pt", **changes)
+    outcome = run_deck(deck(), str(model), folder, 2)
+    assert outcome.returncode != 0
+    assert re.search(f"ERROR: pair_style panna_plus: {message}", flat(outcome.text)), outcome.text[-2000:]
 
 
 # One atom far from the others, at home on the second of two ranks, is pushed to infinity by a broken fix.
@@ -217,21 +276,43 @@ def test_guard_warns_once_below_095(ranks: int, model_path: str, folder: Path) -
     assert len(re.findall(r"0.900 of the shortest distance .*limit 0.95", outcome.text)) == 1
 
 
+def test_guard_warns_again_after_another_pair_style(model_path: str, folder: Path) -> None:
+    again = ["run 0", "pair_style panna_plus", f"pair_coeff * * {model_path} Si O", "run 0"]
+    outcome = run_deck(deck(atoms=dimer(0.9 * SHORTEST), run=again), model_path, folder)
+    assert outcome.returncode == 0, outcome.text[-2000:]
+    assert len(re.findall(r"0.900 of the shortest distance .*limit 0.95", outcome.text)) == 2
+
+
+class WithoutIds(Deck):
+    """A deck for `atom_modify id no`."""
+
+    def ids(self) -> np.ndarray:
+        return np.zeros(len(self.atoms), dtype=int)
+
+
+def test_atoms_without_ids_are_named_by_their_element(model_path: str, folder: Path) -> None:
+    other = WithoutIds(dimer(0.5 * SHORTEST), ["Si", "O"], first_lines=["atom_modify id no"])
+    outcome = run_deck(other, model_path, folder)
+    assert outcome.returncode != 0
+    assert re.search(r"step 0; atom \(without id\) \((Si|O)\) and atom \(without id\)", flat(outcome.text)), (
+        outcome.text
+    )
+
+
 def test_guard_off_is_silent(model_path: str, folder: Path) -> None:
     outcome = run_deck(deck(atoms=dimer(0.5 * SHORTEST), options="precision double guard off"), model_path, folder)
     assert outcome.returncode == 0, outcome.text[-2000:]
     assert "shortest" not in outcome.text
 
 
-def test_copies_started_by_another_mpi_are_refused(model_path: str, folder: Path) -> None:
+@pytest.mark.parametrize("variable", ["OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "MPI_LOCALNRANKS"])
+def test_copies_started_by_another_mpi_are_refused(variable: str, model_path: str, folder: Path) -> None:
     write(deck(), model_path, folder)
-    outcome = launch(folder, environment={"OMPI_COMM_WORLD_SIZE": "4"})
+    outcome = launch(folder, environment={variable: "4"})
     assert outcome.returncode != 0
     text = flat(outcome.text)
     assert re.search(r"ERROR: .*the launcher started 4 processes, but LAMMPS sees only itself", text), text
-    assert (
-        f"use {(BIN / 'mpiexec').resolve()} (where separate simulations are meant: env -u OMPI_COMM_WORLD_SIZE" in text
-    )
+    assert f"use {(BIN / 'mpiexec').resolve()} (where separate simulations are meant: env -u {variable} lmp" in text
 
 
 Mutation = Callable[[bytes], bytes]

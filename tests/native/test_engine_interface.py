@@ -154,6 +154,16 @@ def test_wrong_indices_are_refused(model_path, kernels):
         engine.compute(dataclasses.replace(rows, starts=rows.starts + 1), species)
 
 
+def test_positions_in_another_unit_are_refused(model_path):
+    """Before the memory of the machine is gone."""
+    n = 15000
+    positions = np.vstack([np.zeros(3), np.random.default_rng(0).uniform(-1.5, 1.5, (n, 3))])
+    lists = np.zeros(n, dtype=int), np.arange(1, n + 1), np.zeros((n, 3))
+    rows = neighborhood_from_pairs(positions, np.eye(3), *lists)
+    with pytest.raises(NumericalError, match=rf"an atom has {n} neighbours inside the cutoff: check the positions and"):
+        Engine(model_path("mbp")).compute(rows, np.zeros(n + 1, dtype=np.int32))
+
+
 def test_unknown_options_are_refused(model_path):
     with pytest.raises(ValueError, match="precision must be one of mixed, double"):
         Engine(model_path("mbp"), "half")

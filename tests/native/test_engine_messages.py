@@ -139,7 +139,7 @@ def test_long_range_can_be_given_at_opening(path):
 
 def test_long_range_is_refused_where_there_is_none(so3krates_path):
     for options in ({"long_range_cutoff": 9.0}, {"dispersion_damping": 1.0}):
-        with pytest.raises(ModelFileError, match="long-range"):
+        with pytest.raises(ModelFileError, match="is asked for, but the model has no long-range terms: leave it out"):
             Engine(so3krates_path("plain"), **options)
 
 

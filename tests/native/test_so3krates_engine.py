@@ -119,6 +119,9 @@ def test_files_without_tables_are_refused(so3krates_path, tmp_path):
         ({"n_features": 32}, "embedding/elements/weight"),
         ({"n_layers": 3}, "layers/2/"),
         ({"n_layers": 1}, "tables/radial"),
+        ({"n_layers": 0}, "n_layers.*expected 1 to 1000, found 0"),
+        ({"element_rows": "alphabet"}, 'element_rows.*expected "species" or "atomic_numbers", found "alphabet"'),
+        ({"terms": {"repulsion": 1}}, r"family_parameters\.terms\.repulsion': expected true or false, found 1"),
     ],
 )
 def test_what_does_not_fit_is_refused(so3krates_path, tmp_path, change, message):
@@ -126,6 +129,45 @@ def test_what_does_not_fit_is_refused(so3krates_path, tmp_path, change, message)
     file.card["family_parameters"] |= change
     with pytest.raises(ModelFileError, match=message):
         Engine(write_model(tmp_path / "model.pt", file.card, dict(file.arrays)))
+
+
+# What multiplies an array, what is added, and what the engine says of it.
+ARRAYS = {
+    "short_cutoff": (0, 0, "'short_cutoff': expected a positive distance"),
+    "message_norms": (0, 0, "'message_norms': expected positive numbers"),
+    "tables/knots": (0.5, 0, "'tables/knots': expected a spacing whose last knot is the cutoff"),
+    "shortest_distances": (0, -1, "'shortest_distances': expected distances of at least 0"),
+    "terms/repulsion/end": (0, 0, "'terms/repulsion/end': expected a positive number"),
+    "terms/repulsion/coefficients": (0, -800, "'terms/repulsion/coefficients': expected values above -700"),
+    "terms/electrostatics/width": (0, -1, "'terms/electrostatics/width': expected a positive number"),
+    "terms/electrostatics/switch_start": (0, 6, "switch_start': expected 0 to below the cutoff"),
+    "terms/dispersion/cutoff": (1, 1, "'terms/dispersion/cutoff': expected that of electrostatics"),
+    "terms/dispersion/polarizabilities": (-1, 0, "'terms/dispersion/polarizabilities': expected positive values"),
+}
+
+
+@pytest.mark.parametrize("name", ARRAYS)
+def test_arrays_without_meaning_are_refused(so3krates_path, tmp_path, name):
+    factor, shift, message = ARRAYS[name]
+    file = read_model(so3krates_path())
+    changed = {**file.arrays, name: file.arrays[name] * factor + shift}
+    with pytest.raises(ModelFileError, match=message):
+        Engine(write_model(tmp_path / "model.pt", file.card, changed))
+
+
+def test_elements_without_a_row_are_refused(so3krates_path, tmp_path):
+    file = read_model(so3krates_path())
+    card = file.card | {"elements": ["H", "C", "Oh"]}
+    card["family_parameters"] = card["family_parameters"] | {"element_rows": "atomic_numbers"}
+    with pytest.raises(ModelFileError, match=r"'Oh' is no chemical symbol: expected H, He, \.\.\. Og"):
+        Engine(write_model(tmp_path / "symbol.pt", card, dict(file.arrays)))
+    with pytest.raises(ModelFileError, match="expected a row 6, found 3 rows"):
+        Engine(write_model(tmp_path / "rows.pt", card | {"elements": ["H", "C", "O"]}, dict(file.arrays)))
+
+
+def test_a_damping_beyond_the_cutoff_is_refused(so3krates_path):
+    with pytest.raises(ModelFileError, match=r"the dispersion damping, 7\.0+ angstrom, must be below the long-range"):
+        Engine(so3krates_path(), dispersion_damping=7.0)
 
 
 @pytest.mark.parametrize(("key", "value"), [("n_exchanges", 7), ("cutoff", 5.0)])
