@@ -53,6 +53,11 @@ def messages() -> Potential:
     return so3krates(3, 5.0, n_layers=3, terms=LONG_RANGE)
 
 
+def wide() -> Potential:
+    """Return a model whose messages need more numbers per atom than the pair style sends at once."""
+    return so3krates(6, 5.0, n_layers=2, n_features=176)
+
+
 def charges() -> Potential:
     """Return a model with partial charges that adds up total charge and unpaired electrons as well."""
     terms = {**LONG_RANGE, "electrostatics": True}
@@ -62,7 +67,7 @@ def charges() -> Potential:
     return potential
 
 
-BUILDERS: dict[str, Callable[[], Potential]] = {f.__name__: f for f in (panna, messages, charges)}
+BUILDERS: dict[str, Callable[[], Potential]] = {f.__name__: f for f in (panna, messages, wide, charges)}
 
 
 @dataclass

@@ -1,6 +1,7 @@
-// Stands between the pair style and the engine. Every evaluation becomes a line of two files:
+// Stands between the pair style and the engine. Every evaluation becomes a line of three files:
 // generations.<process>: "new", "kept", or "broken" where a number came again with other species, centers or lists;
 // exchanges.<process>: the number of centers, and the calls that the engine made to exchange rows, in their order.
+// asked.<process>: the number of threads, and the numbers of atoms that were asked for.
 #include "panna_plus.h"
 
 #include <dlfcn.h>
@@ -70,6 +71,10 @@ extern "C" PANNA_PLUS_API int panna_plus_compute(const PannaPlusModel *model, co
   using Compute = decltype(&panna_plus_compute);
   static const auto compute = reinterpret_cast<Compute>(dlsym(RTLD_NEXT, "panna_plus_compute"));
   file_of_process("generations.") << verdict(model, *atoms) << "\n";
+  std::ofstream asked = file_of_process("asked.");
+  asked << atoms->n_threads;
+  for (int32_t d = 0; d < results->n_details; ++d) asked << " " << results->details[d].name;
+  asked << "\n";
   PannaPlusNeighborhood recorded = *atoms;
   Exchange exchange{atoms->exchange, {}};
   PannaPlusExchange functions{};

@@ -10,7 +10,7 @@ import pytest
 from ase import Atoms
 
 from panna_plus.export import export_model
-from panna_plus.graph import graph_from_atoms
+from panna_plus.graph import graph_from_atoms, pair_list
 from tests.lammps import reference
 from tests.lammps.deck import NO_CENTROIDS, REPORT, Deck, measure, measures, read_results, run_deck
 from tests.lammps.models import ELEMENTS, TestModel
@@ -74,6 +74,26 @@ def test_charges_reach_atoms_and_computes(backend: str, ranks: int, models: Mode
     energies = 23.0605501 * reference.detail_of(model.potential, atoms, "electrostatic_energies")
     np.testing.assert_allclose(column(folder, "f_h[3]"), energies, rtol=1e-7, atol=1e-7)
     assert abs(energies).max() > 0.1
+
+
+@pytest.mark.parametrize("ranks", [1, 3])
+def test_styles_that_come_later_find_charges_on_all_atoms(ranks: int, models: Models, folder: Path) -> None:
+    """Also on those of other ranks and on images: forces of point charges in the same step."""
+    model, cutoff = models("charges"), 4.0
+    style = f"pair_style hybrid/overlay panna_plus OPTIONS coul/cut {cutoff}"
+    pair = [style, "pair_coeff * * panna_plus MODEL NAMES", "pair_coeff * * coul/cut"]
+    found, _ = measure(deck("charges on charge 1", first_lines=WITH_CHARGES, pair=pair), model.path, folder, ranks)
+    atoms = charged(triclinic())
+    q = reference.detail_of(model.potential, atoms, "charges")
+    i, j, shifts = pair_list(atoms.positions, atoms.cell.array, atoms.pbc, cutoff)
+    r = atoms.positions[j] - atoms.positions[i] + shifts @ atoms.cell.array
+    energies = 0.5 * 14.399645 * q[i] * q[j] / np.linalg.norm(r, axis=1)
+    gradients = -(energies / (r**2).sum(1))[:, None] * r
+    of_charges = reference.from_pairs(np.bincount(i, energies, len(atoms)), i, j, r, gradients)
+    assert np.sqrt((of_charges.forces**2).mean()) > 0.1
+    expected = reference.of_model(model.potential, atoms) + of_charges
+    assert abs(found.forces - expected.forces).max() <= 1e-8
+    assert abs(found.energy - expected.energies.sum()) <= 1e-7
 
 
 @ALL_ROUTES

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.lammps import reference
-from tests.lammps.deck import NO_CENTROIDS, Deck, measure, run_deck
+from tests.lammps.deck import NO_CENTROIDS, UNITS, Deck, measure, run_deck
 from tests.lammps.installation import recorded_installation
 from tests.lammps.models import TestModel
 from tests.lammps.structures import slab, triclinic
@@ -102,7 +102,19 @@ def test_ranks_and_halos_agree(name: str, models: Models, folder: Path) -> None:
         assert abs(other.energy - found[0].energy) < 1e-9
 
 
-def test_long_range_as_the_script_says(models: Models, folder: Path) -> None:
+@pytest.mark.parametrize("pair", [None, [*HYBRID, "pair_coeff * * panna_plus MODEL NAMES"]], ids=["alone", "hybrid"])
+def test_messages_wider_than_the_room_for_them(pair: list[str] | None, models: Models, folder: Path) -> None:
+    """They go in several parts, each of which must fit into the buffers of LAMMPS."""
+    model = models("wide")
+    run = deck("halo layer", centroid=NO_CENTROIDS, pair=pair)
+    found, _ = measure(run, model.path, folder, 2)
+    expected = reference.of_model(model.potential, triclinic())
+    assert abs(expected.forces).max() > 0.1
+    assert abs(found.forces - expected.forces).max() < 1e-9 * abs(expected.forces).max()
+
+
+@pytest.mark.parametrize(("units", "length"), [("metal", 1.0), ("electron", UNITS["electron"][0])])
+def test_long_range_as_the_script_says(units: str, length: float, models: Models, folder: Path) -> None:
     """The energy of a model whose file has the same lengths."""
     potential = copy.deepcopy(models("charges").potential)
     for term, start in ((potential.terms.electrostatics, 0.45 * 5.5), (potential.terms.dispersion, 5.5 - 1.25)):
@@ -110,7 +122,8 @@ def test_long_range_as_the_script_says(models: Models, folder: Path) -> None:
         term.switch_start.fill_(start)
     potential.cutoff = 5.5
     expected = reference.of_model(potential, triclinic())
-    run = deck("lr_cutoff 5.5 damping 1.25", centroid=NO_CENTROIDS)
+    given = f"lr_cutoff {5.5 * length:.12g} damping {1.25 * length:.12g}"
+    run = deck(given, centroid=NO_CENTROIDS, units=units)
     found, _ = measure(run, models("charges").path, folder, 2)
     plain, _ = measure(deck("", centroid=NO_CENTROIDS), models("charges").path, folder / "plain")
     assert abs(plain.forces - found.forces).max() > 1e-3

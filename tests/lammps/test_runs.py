@@ -25,7 +25,10 @@ from tests.lammps.deck import (
     run_deck,
     write,
 )
+from tests.lammps.installation import recorded_installation
+from tests.lammps.models import REFERENCE_ENERGIES
 from tests.lammps.structures import triclinic
+from tests.lammps.test_messages import rewritten
 
 pytestmark = pytest.mark.lammps
 
@@ -121,6 +124,19 @@ def test_minimize_is_double_and_runs_are_mixed(
     assert np.ptp(found["double"][~in_run]) > 1.0
 
 
+def test_minimize_takes_the_model_of_the_last_pair_coeff(model_path: str, folder: Path) -> None:
+    """Not the one in double precision that an earlier minimization opened."""
+    higher = rewritten(model_path, folder / "higher.pt", reference_energies=-9.0)
+    energy = 'print "$(pe:%.17g)" append energies.txt'
+    first = ["minimize 0.0 0.0 1 1", energy, f"pair_coeff * * {higher} Si O", "minimize 0.0 0.0 0 0", energy]
+    outcome = run_deck(deck(run=[*ENERGIES, *first], options="guard off"), model_path, folder)
+    assert outcome.returncode == 0, outcome.text[-2000:]
+    before, after = (float(text) for text in (folder / "energies.txt").read_text().split())
+    lone_atoms = dict(zip(("Si", "O"), REFERENCE_ENERGIES, strict=True))
+    shift = sum(-9.0 - lone_atoms[symbol] for symbol in triclinic().get_chemical_symbols())
+    assert after - before == pytest.approx(shift, abs=1e-6)
+
+
 def test_minimize_finds_its_file_from_another_folder(model_path: str, folder: Path) -> None:
     folder.joinpath("own.pt").write_bytes(Path(model_path).read_bytes())
     moving = ["shell mkdir below", "shell cd below", "run 0", "minimize 0.0 0.0 2 10"]
@@ -195,6 +211,20 @@ def test_threads_give_the_same_numbers(model_path: str, potential: Potential, fo
     assert outcome.returncode == 0, outcome.text[-2000:]
     assert "using 3 OpenMP thread(s)" in outcome.text
     check_forces(read_results(other, folder), potential, triclinic())
+
+
+@pytest.mark.parametrize(
+    ("environment", "lines", "expected"),
+    [({"OMP_NUM_THREADS": "3"}, [], "3"), ({"OMP_NUM_THREADS": "3"}, ["package omp 2"], "2"), ({}, [], "1")],
+)
+def test_threads_are_those_of_lammps(
+    environment: dict[str, str], lines: list[str], expected: str, recorder: Path, model_path: str, folder: Path
+) -> None:
+    other = deck(first_lines=[*recorded_installation(folder, recorder), *lines])
+    write(other, model_path, folder)
+    outcome = launch(folder, environment=environment)
+    assert outcome.returncode == 0, outcome.text[-2000:]
+    assert next(folder.glob("asked.*")).read_text().split() == [expected]
 
 
 def test_rerun_repeats_the_energies(model_path: str, folder: Path) -> None:

@@ -18,8 +18,9 @@ from panna_plus.families.panna.model import PannaPotential
 from panna_plus.graph import graph_from_atoms
 from tests.lammps import reference
 from tests.lammps.deck import Deck, launch, run_deck, write
+from tests.lammps.installation import recorded_installation
 from tests.lammps.models import DESCRIPTOR, ELEMENTS, REFERENCE_ENERGIES
-from tests.lammps.structures import SHORTEST, STRUCTURES, crystal, slab, triclinic
+from tests.lammps.structures import SHORTEST, STRUCTURES, crystal, slab, triclinic, with_helium
 from tests.small_model import write_unchecked
 
 pytestmark = pytest.mark.lammps
@@ -69,9 +70,13 @@ def per_atom(folder: Path) -> np.ndarray:
 
 
 def check(folder: Path, text: str, path: str, atoms: Atoms, units: tuple[float, float] = (1.0, 1.0)) -> None:
-    """Compare everything with PyTorch; `units`: 1 eV and 1 eV/Å in those of the deck."""
+    """Compare everything with PyTorch; `units`: 1 eV and 1 eV/Å in those of the deck.
+
+    Atoms of other elements have zeros and count nowhere.
+    """
     model, _ = load_potential(path)
-    graph = graph_from_atoms(atoms, ELEMENTS, model.cutoff)
+    seen = np.isin(atoms.get_chemical_symbols(), ELEMENTS)
+    graph = graph_from_atoms(atoms[seen], ELEMENTS, model.cutoff)
     members = model.predict_members(graph)
     energies = np.array([float(p.energies[0]) for p in members])
     deviation = force_deviation(np.array([p.forces.numpy() for p in members]))
@@ -79,7 +84,8 @@ def check(folder: Path, text: str, path: str, atoms: Atoms, units: tuple[float, 
     assert extrapolation is not None
     assert np.sqrt((model.predict(graph).forces.numpy() ** 2).mean()) > 0.1
     assert deviation.min() > 1e-3
-    found, (energy, force) = per_atom(folder), units
+    assert not per_atom(folder)[~seen].any()
+    found, (energy, force) = per_atom(folder)[seen], units
     np.testing.assert_allclose(found[:, 0], force * deviation, rtol=1e-9)
     np.testing.assert_allclose(found[:, 1], extrapolation.numpy(), rtol=1e-9)
     largest, mean, *rest = thermo(text)[-1][2:]
@@ -101,8 +107,17 @@ def test_parity(ranks: int, newton: str, atoms, committee_path: str, folder: Pat
     check(folder, outcome.text, committee_path, atoms())
 
 
+@pytest.mark.parametrize("ranks", [1, 2])
+def test_atoms_that_the_model_does_not_see(ranks: int, committee_path: str, folder: Path) -> None:
+    """They have no deviation, and the mean is that of the others."""
+    other = deck(atoms=with_helium(), types=["Si", "O", "He"], names=["Si", "O", "NULL"], run=[*ASK, "run 0", WRITE])
+    outcome = run_deck(other, committee_path, folder, ranks)
+    assert outcome.returncode == 0, outcome.text[-3000:]
+    check(folder, outcome.text, committee_path, with_helium())
+
+
 def test_units_and_scale(committee_path: str, folder: Path) -> None:
-    """In units real with half of the energy; a type that the model does not see has no deviation."""
+    """In units real with half of the energy."""
     lines = ["variable half equal 0.5", "fix s all adapt 1 pair panna_plus scale * * v_half", *ASK]
     outcome = run_deck(
         deck(units="real", run=[*lines, "thermo_modify norm no", "run 0", WRITE]), committee_path, folder
@@ -153,6 +168,28 @@ def test_steps_that_do_not_ask_do_not_compute(committee_path: str, folder: Path)
     assert every_fifth == 3  # steps 10, 15, 20
     assert extrapolation == 0
     assert printed == 3  # steps 30, 35, 40
+
+
+def test_a_compute_of_a_committee_reads_zeros_of_a_single_model(
+    committee_path: str, model_path: str, folder: Path
+) -> None:
+    """And not what the committee said before another pair_coeff."""
+    lines = [*ASK[1:], "run 0", f"pair_coeff * * {model_path} Si O", "run 0"]
+    outcome = run_deck(deck(run=lines), committee_path, folder, 2)
+    assert outcome.returncode == 0, outcome.text[-2000:]
+    of_committee, of_one = thermo(outcome.text)[:, 2:]
+    assert of_committee.all()
+    assert not of_one.any()
+
+
+def test_a_single_model_pays_in_steps_that_ask(recorder: Path, model_path: str, folder: Path) -> None:
+    """Nothing of atoms is computed in steps in which nobody asks."""
+    lines = ["fix n all nve", "run 2", "fix u all pair 2 panna_plus extrapolation 1", "run 3"]
+    other = deck(run=lines, first_lines=recorded_installation(folder, recorder))
+    outcome = run_deck(other, model_path, folder)
+    assert outcome.returncode == 0, outcome.text[-2000:]
+    asked = next(folder.glob("asked.*")).read_text().splitlines()
+    assert [line.split()[1:] for line in asked] == 3 * [[]] + [["extrapolation"], [], ["extrapolation"], []]
 
 
 def test_halt_and_skipped_dumps(committee_path: str, folder: Path) -> None:
