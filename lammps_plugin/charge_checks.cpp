@@ -8,7 +8,9 @@
 #include "domain.h"
 #include "error.h"
 
+#include <algorithm>
 #include <cstdio>
+#include <limits>
 #include <string>
 
 namespace panna_plus_lammps {
@@ -38,10 +40,29 @@ bool is_within(double value, Range range)
   return value >= range.low && value <= range.high;
 }
 
+/// What all files were trained with that look at it. `key` and `is_used` are those of the total charge or of spins.
+Range trained_by_all(const Model &model, const std::string &key, bool ModelFile::*is_used)
+{
+  const double infinity = std::numeric_limits<double>::infinity();
+  Range common{-infinity, infinity};
+  for (const ModelFile &file : model.files()) {
+    if (!(file.*is_used)) continue;
+    const Range own = trained_range(card_entries(file.card), key);
+    common = {std::max(common.low, own.low), std::min(common.high, own.high)};
+  }
+  return common;
+}
+
+bool has_charges(const ModelFile &file)
+{
+  return std::find(file.details.begin(), file.details.end(), "charges") != file.details.end();
+}
+
 /// A program for libtorch has all its sums over atoms inside.
 void check_ranks(LAMMPS *lammps, const Model &model, const Options &options)
 {
-  const bool has_sums = model.has_detail("charges") || options.charge != 0.0 || options.spin != 0.0;
+  const bool has_sums = options.charge != 0.0 || options.spin != 0.0 ||
+      std::any_of(model.files().begin(), model.files().end(), has_charges);
   if (options.backend != Backend::torch || lammps->comm->nprocs == 1 || !has_sums) return;
   refuse(lammps,
          "backend torch can add up the charges of all atoms on one rank only, found " +
@@ -52,14 +73,14 @@ void check_ranks(LAMMPS *lammps, const Model &model, const Options &options)
 
 void check_charge_and_spin(LAMMPS *lammps, const Model &model, const Options &options)
 {
-  const std::string name = model.path() + " (family " + model.family() + ")";
+  const std::string name = model.name() + " (family " + model.family() + ")";
   if (options.charge != 0.0 && !model.uses_charge())
     refuse(lammps, "charge " + decimal(options.charge) + " means nothing to the model " + name +
                        ", whose energy does not depend on the total charge: leave the option out");
   if (options.spin != 0.0 && !model.uses_spin())
     refuse(lammps, "spin " + decimal(options.spin) + " means nothing to the model " + name +
                        ", whose energy does not depend on unpaired electrons: leave the option out");
-  const Range spins = trained_range(card_entries(model.card()), "spin");
+  const Range spins = trained_by_all(model, "spin", &ModelFile::uses_spin);
   if (model.uses_spin() && !is_within(options.spin, spins))
     refuse(lammps, "spin is " + decimal(options.spin) + " unpaired electrons; the model " + name +
                        " was trained with " + limits(spins) + " and means nothing beyond (0 is a "
@@ -75,7 +96,7 @@ void warn_of_charge(LAMMPS *lammps, const Model &model, const Options &options)
   const auto warn = [&](const std::string &text) {
     lammps->error->warning(FLERR, "pair_style panna_plus: " + text);
   };
-  const Range charges = trained_range(card_entries(model.card()), "charge");
+  const Range charges = trained_by_all(model, "charge", &ModelFile::uses_charge);
   if (!is_within(options.charge, charges))
     warn("total charge " + decimal(options.charge) + ": no reference with a charge other than " + limits(charges) +
          " stands behind this model; compare with one before relying on it");

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "engine.h"
 
+#include "coefficients.h"
+
 #include <algorithm>
 #include <cstdlib>
 #include <dlfcn.h>
@@ -69,6 +71,7 @@ Engine open_engine(const std::string &path, const std::string &advice)
   find(library, "panna_plus_cuda_devices", engine.cuda_devices);
   find(library, "panna_plus_cuda_device_name", engine.cuda_device_name);
   find(library, "panna_plus_describe", engine.describe);
+  find(library, "panna_plus_describe_file", engine.describe_file);
   find(library, "panna_plus_compute", engine.compute);
   find(library, "panna_plus_memory_usage", engine.memory_usage);
   find(library, "panna_plus_close", engine.close);
@@ -118,33 +121,60 @@ const Engine &Engine::of(Backend backend)
   return native;
 }
 
-Model::Model(const std::string &path, const Options &options) :
-    engine_(Engine::of(options.backend)), options_(options), path_(path),
-    absolute_path_(std::filesystem::absolute(path).string())
+ModelFile::ModelFile(const std::string &path, const PannaPlusDescription &found) :
+    path(path), family(found.family), card(found.card), weights_hash(found.weights_sha256),
+    uses_charge(found.uses_charge != 0), uses_spin(found.uses_spin != 0),
+    details(found.details, found.details + found.n_details)
 {
+}
+
+Model::Model(const std::vector<std::string> &paths, const Options &options) :
+    engine_(Engine::of(options.backend)), options_(options)
+{
+  std::vector<const char *> names;
+  for (const std::string &path : paths) {
+    names.push_back(path.c_str());
+    absolute_paths_.push_back(std::filesystem::absolute(path).string());
+  }
   PannaPlusOptions opening{};
   opening.precision = options.precision;
   opening.device = options.device.c_str();
   opening.long_range_cutoff = options.long_range_cutoff;
   opening.dispersion_damping = options.damping;
-  if (engine_.open(path.c_str(), &opening, &model_) != 0) throw std::runtime_error(engine_.last_error());
-  if (engine_.describe(model_, &description_) != 0) {
-    const std::string reason = engine_.last_error();
+  if (engine_.open(names.data(), static_cast<int32_t>(names.size()), &opening, &model_) != 0)
+    throw std::runtime_error(engine_.last_error());
+  try {
+    describe(paths);
+  } catch (...) {
     engine_.close(model_);
-    throw std::runtime_error(reason);
+    throw;
   }
+}
+
+void Model::describe(const std::vector<std::string> &paths)
+{
+  const auto check = [this](int status) {
+    if (status != 0) throw std::runtime_error(engine_.last_error());
+  };
+  check(engine_.describe(model_, &description_));
   elements_.assign(description_.elements, description_.elements + description_.n_elements);
   details_.assign(description_.details, description_.details + description_.n_details);
+  for (std::size_t n = 0; n < paths.size(); ++n) {
+    PannaPlusDescription file{};
+    check(engine_.describe_file(model_, static_cast<int32_t>(n), &file));
+    files_.emplace_back(paths[n], file);
+  }
 }
 
 std::unique_ptr<Model> Model::in_double() const
 {
   Options options = options_;
   options.precision = PANNA_PLUS_DOUBLE;
-  auto model = std::make_unique<Model>(absolute_path_, options);
-  if (model->weights_hash() != weights_hash())
-    throw std::runtime_error("the file " + absolute_path_ + " is not the one that pair_coeff read: " +
-                             "give pair_coeff again");
+  auto model = std::make_unique<Model>(absolute_paths_, options);
+  for (std::size_t n = 0; n < files_.size(); ++n)
+    if (model->files_[n].weights_hash != files_[n].weights_hash)
+      throw std::runtime_error("the file " + absolute_paths_[n] + " is not the one that pair_coeff read: " +
+                               "give pair_coeff again");
   return model;
 }
 
@@ -156,6 +186,18 @@ Model::~Model()
 void Model::compute(const PannaPlusNeighborhood &atoms, PannaPlusResults &results) const
 {
   if (engine_.compute(model_, &atoms, &results) != 0) throw std::runtime_error(engine_.last_error());
+}
+
+std::vector<std::string> Model::paths() const
+{
+  std::vector<std::string> paths;
+  for (const ModelFile &file : files_) paths.push_back(file.path);
+  return paths;
+}
+
+std::string Model::name() const
+{
+  return joined(paths(), ", ");
 }
 
 std::string Model::device_name() const

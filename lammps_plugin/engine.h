@@ -20,6 +20,7 @@ struct Engine {
   decltype(&panna_plus_cuda_devices) cuda_devices;
   decltype(&panna_plus_cuda_device_name) cuda_device_name;
   decltype(&panna_plus_describe) describe;
+  decltype(&panna_plus_describe_file) describe_file;
   decltype(&panna_plus_compute) compute;
   decltype(&panna_plus_memory_usage) memory_usage;
   decltype(&panna_plus_close) close;
@@ -30,18 +31,27 @@ struct Engine {
   static const Engine &of(Backend backend);
 };
 
-/// One opened model file; released with the object.
+/// One of the files of a model, and what it says of itself.
+struct ModelFile {
+  std::string path, family, card, weights_hash;
+  bool uses_charge, uses_spin;
+  std::vector<std::string> details;
+
+  ModelFile(const std::string &path, const PannaPlusDescription &found);
+};
+
+/// One opened model, of one file or the mean of several; released with the object.
 class Model {
  public:
   /// `options.device` names one: cpu, cuda or cuda:N; lengths are in angstrom. Throws std::runtime_error with the
   /// engine's reason.
-  Model(const std::string &path, const Options &options);
+  Model(const std::vector<std::string> &paths, const Options &options);
   ~Model();
   Model(const Model &) = delete;
   Model &operator=(const Model &) = delete;
 
-  /// The same file in double precision, wherever the script has gone since. Throws std::runtime_error, also
-  /// if the file is another one now.
+  /// The same files in double precision, wherever the script has gone since. Throws std::runtime_error, also
+  /// if one of them is another one now.
   std::unique_ptr<Model> in_double() const;
 
   /// Adds to `results`; throws std::runtime_error with the engine's reason.
@@ -50,9 +60,11 @@ class Model {
   /// Position of an element in the model, -1 if it is not in it.
   int species_of(const std::string &element) const;
 
-  const std::string &path() const { return path_; }
-  std::string family() const { return description_.family; }
-  std::string card() const { return description_.card; }
+  /// In the order of pair_coeff.
+  const std::vector<ModelFile> &files() const { return files_; }
+  std::vector<std::string> paths() const;
+  std::string name() const;    ///< for messages: its paths
+  std::string family() const { return description_.family; }    ///< of several files all that occur
   std::string device() const { return description_.device; }    ///< cpu or cuda:N
   std::string device_name() const;                              ///< the same, and what a CUDA device is called
   std::string weights_hash() const { return description_.weights_sha256; }
@@ -72,12 +84,14 @@ class Model {
   double memory_usage() const;    ///< bytes
 
  private:
+  void describe(const std::vector<std::string> &paths);
+
   const Engine &engine_;
   Options options_;
-  std::string path_;
-  std::string absolute_path_;
+  std::vector<std::string> absolute_paths_;
   PannaPlusModel *model_ = nullptr;
   PannaPlusDescription description_{};
+  std::vector<ModelFile> files_;
   std::vector<std::string> elements_, details_;
 };
 

@@ -3,14 +3,13 @@
 // Script commands and setup of pair_style panna_plus.
 #include "pair_panna_plus.h"
 
-#include "card.h"
 #include "charge_checks.h"
+#include "coefficients.h"
 #include "devices.h"
 #include "setup_checks.h"
 #include "type_labels.h"
 
 #include "atom.h"
-#include "citeme.h"
 #include "comm.h"
 #include "error.h"
 #include "force.h"
@@ -20,7 +19,6 @@
 #include "utils.h"
 
 #include <algorithm>
-#include <cstdio>
 #include <cstring>
 #include <stdexcept>
 #include <utility>
@@ -29,20 +27,6 @@ namespace panna_plus_lammps {
 namespace {
 
 using namespace LAMMPS_NS;
-
-std::string joined(const std::vector<std::string> &words)
-{
-  std::string text;
-  for (const std::string &word : words) text += (text.empty() ? "" : " ") + word;
-  return text;
-}
-
-std::string decimal(double value)
-{
-  char text[32];
-  std::snprintf(text, sizeof text, "%.9g", value);
-  return text;
-}
 
 /// Collective: what the first rank on which `body` throws has to say; empty if none does.
 template <class Body> std::string complaint_of(Body body, MPI_Comm world)
@@ -54,6 +38,17 @@ template <class Body> std::string complaint_of(Body body, MPI_Comm world)
     complaint = fault.what();
   }
   return first_complaint(complaint, world);
+}
+
+/// Collective: names a file that is not the same on all ranks; empty if there is none.
+std::string complaint_of_difference(const Model &model, MPI_Comm world)
+{
+  for (const ModelFile &file : model.files()) {
+    const bool is_another = text_of_rank(file.weights_hash, 0, world) != file.weights_hash;
+    if (first_rank_with(is_another, world) >= 0)
+      return "the file " + file.path + " is not the same on all machines of this run";
+  }
+  return {};
 }
 
 }    // namespace
@@ -114,53 +109,45 @@ void PairPannaPlus::forget_model()
 
 void PairPannaPlus::coeff(int n_words, char **words)
 {
-  const bool by_label = n_words == 4 && std::strcmp(words[3], "labels") == 0;
-  const bool all_types = n_words > 3 && std::strcmp(words[0], "*") == 0 && std::strcmp(words[1], "*") == 0;
-  if (!all_types || (n_words != 3 + atom->ntypes && !by_label)) {
-    const std::string n_types = std::to_string(atom->ntypes);
-    error->all(FLERR,
-               "pair_style panna_plus: found 'pair_coeff " +
-                   joined(std::vector<std::string>(words, words + n_words)) +
-                   "', expected a model file and one element (or NULL) for each of the " + n_types +
-                   " atom types: 'pair_coeff * * model.pt El1 ... El" + n_types +
-                   "', or under pair_style hybrid 'pair_coeff * * panna_plus model.pt El1 ... El" + n_types +
-                   "' (the one word 'labels' in place of the elements takes them from labelmap)");
+  Coefficients given;
+  try {
+    given = parse_coefficients(std::vector<std::string>(words, words + n_words), atom->ntypes);
+  } catch (const std::invalid_argument &fault) {
+    error->all(FLERR, std::string(fault.what()));
   }
   // Who catches what is refused below and goes on must not compute with half of the old and half of the new.
   forget_model();
   units_ = units_of(lmp);
-  const std::string complaint = open_model(words[2]);
+  const std::string complaint = open_model(given.files);
   if (!complaint.empty()) error->all(FLERR, "pair_style panna_plus: " + complaint);
   check_charge_and_spin(lmp, *model_, options_);
-  map_elements(by_label ? elements_by_label(lmp) : std::vector<std::string>(words + 3, words + n_words));
+  map_elements(given.elements.empty() ? elements_by_label(lmp) : given.elements);
   print_summary();
   compare_with_restart();
 }
 
-/// Collective: every rank reads the file, and all of them get the same answer. Returns what went wrong.
-std::string PairPannaPlus::open_model(const std::string &path)
+/// Collective: every rank reads the files, and all of them get the same answer. Returns what went wrong.
+std::string PairPannaPlus::open_model(const std::vector<std::string> &paths)
 {
   const std::string device = device_of_rank(lmp, options_);
   no_cuda_.clear();
-  std::string complaint = open_on(device, path);
+  std::string complaint = open_on(device, paths);
   if (complaint.empty() || options_.device != "auto" || device == "cpu") return complaint;
   // A family without kernels for CUDA, for instance.
-  no_cuda_ = std::exchange(complaint, open_on("cpu", path));
+  no_cuda_ = std::exchange(complaint, open_on("cpu", paths));
   return complaint;
 }
 
 /// Collective, as open_model.
-std::string PairPannaPlus::open_on(const std::string &device, const std::string &path)
+std::string PairPannaPlus::open_on(const std::string &device, const std::vector<std::string> &paths)
 {
   close_models();
   Options options = options_;
   options.long_range_cutoff /= units_.length;
   options.damping /= units_.length;
   options.device = device;
-  std::string complaint = complaint_of([&] { model_ = std::make_unique<Model>(path, options); }, world);
-  if (complaint.empty() && text_of_rank(model_->weights_hash(), 0, world) != model_->weights_hash())
-    complaint = "the file " + path + " is not the same on all machines of this run";
-  complaint = first_complaint(complaint, world);
+  std::string complaint = complaint_of([&] { model_ = std::make_unique<Model>(paths, options); }, world);
+  if (complaint.empty()) complaint = complaint_of_difference(*model_, world);
   if (complaint.empty())
     details_.set_names(model_->details());
   else
@@ -178,7 +165,7 @@ void PairPannaPlus::map_elements(const std::vector<std::string> &names)
     if (species < 0 && name != "NULL")
       error->all(FLERR,
                  "pair_style panna_plus: element '" + name + "' (atom type " +
-                     std::to_string(species_of_type_.size()) + ") is not in the model " + model_->path() +
+                     std::to_string(species_of_type_.size()) + ") is not in the model " + model_->name() +
                      "; it knows: " + joined(model_->elements()) + " (and NULL for types that it shall not see)");
     element_of_type_.push_back(name);
     species_of_type_.push_back(species);
@@ -218,51 +205,6 @@ void PairPannaPlus::deallocate()
   memory->destroy(cutsq);
   memory->destroy(scale_);
   allocated = 0;
-}
-
-void PairPannaPlus::print_summary() const
-{
-  const std::string devices = device_table(lmp, *model_);
-  const auto card = card_entries(model_->card());
-  for (const std::string &citation : citations(card))
-    if (lmp->citeme) lmp->citeme->add("potential of the model file: " + citation + "\n\n" + citation + "\n\n");
-  if (comm->me != 0) return;
-  std::string text = "panna_plus model " + model_->path() + ": family " + model_->family() + ", weights " +
-      model_->weights_hash().substr(0, 12) + "\n  types:";
-  for (int type = 1; type <= atom->ntypes; ++type)
-    text += (type > 1 ? ", " : " ") + std::to_string(type) + " = " + element_of_type_[type];
-  text += "\n  cutoff " + decimal(model_->cutoff()) + " angstrom, precision " + options_.precision_name() +
-      ", guard " + (options_.guard ? "on" : "off") + ", backend " + options_.backend_name() +
-      ", device " + (devices.empty() ? "cpu" : "cuda") + "\n" + devices;
-  if (!no_cuda_.empty()) text += "  not on CUDA: " + no_cuda_ + "\n";
-  text += system_lines(card);
-  for (const std::string &line : error_lines(card))
-    text += "  mean absolute errors (eV, angstrom), " + line + "\n";
-  text += uncertainty_.summary();
-  text += "  units " + units_.style + ": 1 angstrom = " + decimal(units_.length) + ", 1 eV = " +
-      decimal(units_.energy) + "\n";
-  utils::logmesg(lmp, text);
-  warn_of_charge(lmp, *model_, options_);
-}
-
-/// What concerns the system as a whole, where the model looks at it.
-std::string PairPannaPlus::system_lines(const std::vector<CardEntry> &card) const
-{
-  std::string text;
-  if (model_->has_messages())
-    text += "  halo " + halo_name(options_.halo_in_use()) + ", energies reach " + decimal(model_->reach()) +
-        " angstrom\n";
-  std::vector<std::string> parts;
-  if (model_->uses_charge()) parts.push_back("charge " + decimal(options_.charge));
-  if (model_->uses_spin()) parts.push_back("spin " + decimal(options_.spin));
-  const double own[2] = {long_range_cutoff(card), dispersion_damping(card)};
-  const double given[2] = {options_.long_range_cutoff / units_.length, options_.damping / units_.length};
-  const char *names[2] = {"lr_cutoff ", "damping "};
-  for (int k = 0; k < 2; ++k)
-    if (own[k] > 0.0) parts.push_back(names[k] + decimal(given[k] > 0.0 ? given[k] : own[k]) + " angstrom");
-  if (model_->has_detail("charges")) parts.push_back(std::string("charges ") + (options_.charges ? "on" : "off"));
-  for (std::size_t k = 0; k < parts.size(); ++k) text += (k == 0 ? "  " : ", ") + parts[k];
-  return parts.empty() ? text : text + "\n";
 }
 
 bool PairPannaPlus::has_deep_halo() const

@@ -3,12 +3,11 @@
 // pair_style panna_plus [precision mixed|double] [guard on|off] [backend auto|native|torch]
 //                       [device auto|cpu|cuda|cuda:N]
 //                       [halo auto|layer|deep] [charges on|off] [charge Q] [spin S] [lr_cutoff R] [damping D]
-// pair_coeff * * model.pt Si O NULL, or the word labels in place of the elements
+// pair_coeff * * model.pt Si O NULL, or the word labels in place of the elements; of several files the mean is taken
 #ifndef PANNA_PLUS_PAIR_PANNA_PLUS_H
 #define PANNA_PLUS_PAIR_PANNA_PLUS_H
 
 #include "agreement.h"
-#include "card.h"
 #include "details.h"
 #include "engine.h"
 #include "generation.h"
@@ -41,7 +40,7 @@ struct Buffers {
 
 /// What a restart file says of the model; empty where none was read.
 struct Restarted {
-  std::string path;
+  std::vector<std::string> paths;
   std::string hash;
   bool used_cuda = false;
   std::vector<std::string> elements;    // of the types, from the first on
@@ -78,16 +77,21 @@ class PairPannaPlus : public LAMMPS_NS::Pair {
   void forget_model();
   void allocate();
   void deallocate();
-  std::string open_model(const std::string &path);
-  std::string open_on(const std::string &device, const std::string &path);
+  std::string open_model(const std::vector<std::string> &paths);
+  std::string open_on(const std::string &device, const std::vector<std::string> &paths);
   void use_double_if_minimizing();
   void map_elements(const std::vector<std::string> &names);
   void mark_types();
-  void print_summary() const;    // collective
-  std::string system_lines(const std::vector<CardEntry> &card) const;
   bool has_deep_halo() const;
   void say_whether_centroids_are_known();
   double ghost_cutoff() const;
+
+  // What the log says of the model: pair_summary.cpp
+  void print_summary() const;    // collective
+  std::string file_lines() const;
+  std::string setting_lines(const std::string &devices) const;
+  std::string system_lines() const;
+  std::string system_words() const;
 
   // One step: pair_compute.cpp
   double common_scale() const;

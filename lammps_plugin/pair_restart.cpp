@@ -1,21 +1,36 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //
-// Restart files hold the options, the path and hash of the model and the elements of the types. A file that
-// is not there, or is another one, leaves the coefficients unset: LAMMPS then asks for pair_coeff. A hybrid style
-// asks for it anyway, since it stores only the settings of its styles; the hash is compared then. The machine that
+// Restart files hold the options, the paths (one per line) and the hash of the model and the elements of the types. A
+// file that is not there, or is another one, leaves the coefficients unset: LAMMPS then asks for pair_coeff. A hybrid
+// style asks for it anyway, since it stores only the settings of its styles; the hash is compared then. The machine that
 // reads a restart file may have other devices than the one that wrote it: `device cpu` is kept, else it is `auto`.
 #include "pair_panna_plus.h"
+
+#include "coefficients.h"
 
 #include "atom.h"
 #include "comm.h"
 #include "error.h"
 #include "utils.h"
 
+#include <sstream>
 #include <utility>
 
 namespace panna_plus_lammps {
 
 using namespace LAMMPS_NS;
+
+namespace {
+
+std::vector<std::string> lines_of(const std::string &text)
+{
+  std::vector<std::string> lines;
+  std::istringstream stream(text);
+  for (std::string line; std::getline(stream, line);) lines.push_back(line);
+  return lines;
+}
+
+}    // namespace
 
 void PairPannaPlus::write_restart_settings(FILE *file)
 {
@@ -23,7 +38,7 @@ void PairPannaPlus::write_restart_settings(FILE *file)
   write_number(file, static_cast<int>(words.size()));
   for (const std::string &word : words) write_text(file, word);
   write_number(file, model_ && model_->device() != "cpu");
-  write_text(file, model_ ? model_->path() : "");
+  write_text(file, model_ ? joined(model_->paths(), "\n") : "");
   write_text(file, model_ ? model_->weights_hash() : "");
   for (int type = 1; type <= atom->ntypes; ++type) write_text(file, model_ ? element_of_type_[type] : "NULL");
 }
@@ -35,7 +50,7 @@ void PairPannaPlus::read_restart_settings(FILE *file)
   set_options(words);
   restarted_ = {};
   restarted_.used_cuda = read_number(file) != 0;
-  restarted_.path = read_text(file);
+  restarted_.paths = lines_of(read_text(file));
   restarted_.hash = read_text(file);
   for (int type = 1; type <= atom->ntypes; ++type) restarted_.elements.push_back(read_text(file));
 }
@@ -49,10 +64,10 @@ void PairPannaPlus::read_restart(FILE *file)
 {
   read_restart_settings(file);
   const Restarted restarted = std::exchange(restarted_, {});
-  if (restarted.path.empty()) return;
+  if (restarted.paths.empty()) return;
 
   units_ = units_of(lmp);
-  std::string complaint = open_model(restarted.path);
+  std::string complaint = open_model(restarted.paths);
   if (complaint.empty() && model_->weights_hash() != restarted.hash) complaint = difference_from(restarted);
   if (!complaint.empty()) {
     forget_model();
@@ -78,7 +93,7 @@ void PairPannaPlus::warn_of_another_device(const Restarted &restarted) const
 void PairPannaPlus::compare_with_restart()
 {
   const Restarted restarted = std::exchange(restarted_, {});
-  if (restarted.path.empty() || comm->me != 0) return;
+  if (restarted.paths.empty() || comm->me != 0) return;
   warn_of_another_device(restarted);
   const std::vector<std::string> elements(element_of_type_.begin() + 1, element_of_type_.end());
   if (model_->weights_hash() == restarted.hash && elements == restarted.elements) return;
@@ -90,8 +105,8 @@ std::string PairPannaPlus::difference_from(const Restarted &restarted) const
 {
   std::string elements;
   for (const std::string &element : restarted.elements) elements += " " + element;
-  return model_->path() + " has weights " + model_->weights_hash().substr(0, 12) +
-      ", the restart file was written with " + restarted.hash.substr(0, 12) + " (" + restarted.path +
+  return model_->name() + " has weights " + model_->weights_hash().substr(0, 12) +
+      ", the restart file was written with " + restarted.hash.substr(0, 12) + " (" + joined(restarted.paths, ", ") +
       ") and the elements" + elements;
 }
 

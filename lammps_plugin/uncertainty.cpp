@@ -37,7 +37,7 @@ bool is_vector_wanted(LAMMPS *lammps)
 
 void Uncertainty::of_model(const Model *model)
 {
-  path_ = model ? model->path() : "";
+  name_ = model ? model->name() : "";
   n_members_ = model ? model->n_members() : 1;
   has_extrapolation_ = model && model->has_detail(extrapolation);
   n_global_ = n_members_ > 1 ? first_energy + n_members_ + has_extrapolation_ : 0;
@@ -70,15 +70,16 @@ int *Uncertainty::flag(const std::string &name, LAMMPS *lammps)
   if (name == "force_deviation_flag") {
     if (n_members_ == 1)
       lammps->error->all(FLERR,
-                         "pair_style panna_plus: force_deviation is asked of the model " + path_ +
+                         "pair_style panna_plus: force_deviation is asked of the model " + name_ +
                              ", which is evaluated as one model and not as a committee: merge several with "
-                             "'panna-plus committee', and leave out backend torch, which knows only their mean");
+                             "'panna-plus committee' or name several files in pair_coeff, and leave out backend "
+                             "torch for merged ones, of which it knows only the mean");
     return &deviation_flag_;
   }
   if (name == "extrapolation_flag") {
     if (!has_extrapolation_)
       lammps->error->all(FLERR,
-                         "pair_style panna_plus: extrapolation is asked of the model " + path_ +
+                         "pair_style panna_plus: extrapolation is asked of the model " + name_ +
                              ", which holds no statistics of its training data, or is evaluated by backend torch: "
                              "train it with this version of panna_plus, use backend native");
     return &extrapolation_flag_;

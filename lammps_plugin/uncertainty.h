@@ -71,7 +71,7 @@ class Uncertainty {
   void find_deviations(std::size_t n_local, double force);
   void fill_global(LAMMPS_NS::LAMMPS *lammps, double energy, const std::vector<int32_t> &species);
 
-  std::string path_;
+  std::string name_;
   int n_members_ = 1;
   bool has_extrapolation_ = false;
   int n_global_ = 0;

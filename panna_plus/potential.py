@@ -16,6 +16,7 @@ from torch import Tensor
 
 from panna_plus.errors import ConfigError, require
 from panna_plus.graph import AtomicGraph, FrameStates, frame_states, sum_by_index
+from panna_plus.remarks import remarks_on, require_known_states
 
 
 class Inputs(Protocol):
@@ -231,9 +232,7 @@ class Potential(torch.nn.Module):
         return graph
 
     def check(self, charges: Tensor, spins: Tensor) -> None:
-        """Refuse frames that the potential was not made for.
-
-        The base class, which looks at neither, takes every frame.
+        """Refuse frames that the potential was not made for, by `state_ranges`.
 
         Parameters
         ----------
@@ -243,12 +242,17 @@ class Potential(torch.nn.Module):
         Raises
         ------
         DataError
-            Naming the number that means nothing to the potential.
+            Naming the number that means nothing to the potential: where it counts, no whole number, or a spin that the
+            training did not have.
         """
+        require_known_states({"charge": charges.tolist(), "spin": spins.tolist()}, self.state_ranges)
 
     def remarks(self, graph: AtomicGraph, prediction: Prediction) -> dict[str, str]:
         """Return by kind what a user should know about a prediction; who shows them shows every kind once."""
-        return {}
+        details = {name: value.detach().cpu().numpy() for name, value in prediction.details.items()}
+        is_periodic = (~torch.isnan(graph.volumes)).tolist()
+        species = graph.species.cpu().numpy()
+        return remarks_on(graph.charges.tolist(), is_periodic, species, details, self.elements, self.state_ranges)
 
     def initialize(self, inputs: Sequence[Any]) -> None:
         """Set what depends on the statistics of the training inputs; the base class has nothing to set."""

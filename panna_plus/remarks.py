@@ -12,6 +12,13 @@ Ranges = Mapping[str, tuple[float, float]]
 LOWEST_RATIO = 0.3
 
 
+def common_ranges(ranges: Sequence[Ranges]) -> dict[str, tuple[float, float]]:
+    """Return what several models were trained with: for every key, what all of them know that look at it."""
+    keys = dict.fromkeys(key for each in ranges for key in each)
+    known = {key: [each[key] for each in ranges if key in each] for key in keys}
+    return {key: (max(low for low, _ in limits), min(high for _, high in limits)) for key, limits in known.items()}
+
+
 def require_whole_numbers(states: Mapping[str, Sequence[float]], ranges: Ranges) -> None:
     """Refuse charges and numbers of unpaired electrons that are no whole numbers, where they matter.
 

@@ -28,6 +28,7 @@ PYTHON_FLOORS = {
     "panna_plus.model_file": 3,
     "panna_plus.engine_errors": 4,
     "panna_plus.families": 4,
+    "panna_plus.mean_potential": 4,
     "panna_plus.export": 5,
     "panna_plus.training": 6,
     "panna_plus.calculator": 6,

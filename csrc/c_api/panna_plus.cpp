@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "c_api/cuda_library.h"
@@ -10,12 +11,24 @@
 #include "c_api/precision.h"
 #include "cpu/families.h"
 #include "model_file/model_file.h"
+#include "potential/mean_potential.h"
 #include "potential/registry.h"
 #include "system/failure.h"
 
+namespace {
+
+/// A description with the arrays that callers see. It may be moved, since its texts then stay where they are.
+struct Shown {
+  panna_plus::Description text;
+  std::vector<const char *> elements, details;
+};
+
+}  // namespace
+
 struct PannaPlusModel {
   std::unique_ptr<panna_plus::Potential> potential;
-  std::vector<const char *> elements, details;
+  Shown whole;
+  std::vector<Shown> files;
 };
 
 namespace {
@@ -48,19 +61,45 @@ panna_plus::Opening opening_of(const PannaPlusOptions &options) {
   return opening;
 }
 
-std::unique_ptr<PannaPlusModel> open_model(const char *path, const PannaPlusOptions &options) {
-  require(path != nullptr, "panna_plus_open: path must not be NULL");
-  const panna_plus::Opening opening = opening_of(options);
-  const int number = device_number(options.device ? options.device : "");
+Shown shown(panna_plus::Description text) {
+  Shown it{std::move(text), {}, {}};
+  it.elements = pointers_to(it.text.elements);
+  it.details = pointers_to(it.text.details);
+  return it;
+}
+
+PannaPlusDescription described(const Shown &known, std::size_t n_files) {
+  const panna_plus::Description &text = known.text;
+  return {text.family.c_str(),   static_cast<int32_t>(known.elements.size()),
+          known.elements.data(), text.cutoff,
+          text.card.c_str(),     text.weights_sha256.c_str(),
+          text.kernels.c_str(),  text.device.c_str(),
+          text.message_cutoff,   text.reach,
+          text.n_exchanges,      text.uses_charge,
+          text.uses_spin,        static_cast<int32_t>(known.details.size()),
+          known.details.data(),  text.n_members,
+          static_cast<int32_t>(n_files)};
+}
+
+std::unique_ptr<panna_plus::Potential> open_file(const char *path, const panna_plus::Opening &opening, int device) {
+  require(path != nullptr, "panna_plus_open: paths must not be NULL");
   const panna_plus::ModelFile file = panna_plus::ModelFile::read(path);
+  if (device < 0) return panna_plus::build_potential(panna_plus::cpu_families(), file, opening);
+  return panna_plus::build_on_cuda(file, opening, device, panna_plus::cuda_library_path());
+}
+
+std::unique_ptr<PannaPlusModel> open_model(const char *const *paths, int32_t n_paths, const PannaPlusOptions &options) {
+  require(paths != nullptr && n_paths > 0, "panna_plus_open: expected at least one path");
+  const panna_plus::Opening opening = opening_of(options);
+  const int device = device_number(options.device ? options.device : "");
   auto model = std::make_unique<PannaPlusModel>();
-  if (number < 0) {
-    model->potential = panna_plus::build_potential(panna_plus::cpu_families(), file, opening);
-  } else {
-    model->potential = panna_plus::build_on_cuda(file, opening, number, panna_plus::cuda_library_path());
+  std::vector<panna_plus::NamedPotential> potentials;
+  for (int32_t n = 0; n < n_paths; ++n) {
+    potentials.push_back({paths[n] ? paths[n] : "", open_file(paths[n], opening, device)});
+    model->files.push_back(shown(potentials.back().potential->description()));
   }
-  model->elements = pointers_to(model->potential->description().elements);
-  model->details = pointers_to(model->potential->description().details);
+  model->potential = panna_plus::mean_of(std::move(potentials));
+  model->whole = shown(model->potential->description());
   return model;
 }
 
@@ -130,7 +169,8 @@ void compute(const PannaPlusModel &model, const PannaPlusNeighborhood &atoms, Pa
   results.centroid_virials = out.centroid_virials;
   const std::vector<panna_plus::Detail> details = details_of(out, model.potential->description());
   require((!out.member_energies && !out.member_forces) || model.potential->description().n_members > 1,
-          "panna_plus_compute: this model is no committee and has no members: 'panna-plus committee' merges some");
+          "panna_plus_compute: this model is no committee and has no members: 'panna-plus committee' merges some, and "
+          "several files may be opened as one model");
   results.member_energies = out.member_energies;
   results.member_forces = out.member_forces;
   results.details = details.data();
@@ -162,11 +202,12 @@ extern "C" {
 
 int32_t panna_plus_abi_version(void) { return PANNA_PLUS_ABI_VERSION; }
 
-int panna_plus_open(const char *path, const PannaPlusOptions *options, PannaPlusModel **model) {
+int panna_plus_open(const char *const *paths, int32_t n_paths, const PannaPlusOptions *options,
+                    PannaPlusModel **model) {
   return guarded([&] {
     require(options && model, "panna_plus_open: options and model must not be NULL");
     *model = nullptr;
-    *model = open_model(path, *options).release();
+    *model = open_model(paths, n_paths, *options).release();
   });
 }
 
@@ -185,15 +226,17 @@ const char *panna_plus_cuda_device_name(int32_t device) {
 int panna_plus_describe(const PannaPlusModel *model, PannaPlusDescription *description) {
   return guarded([&] {
     require(model && description, "panna_plus_describe: model and description must not be NULL");
-    const panna_plus::Description &known = model->potential->description();
-    *description = {known.family.c_str(),   static_cast<int32_t>(model->elements.size()),
-                    model->elements.data(), known.cutoff,
-                    known.card.c_str(),     known.weights_sha256.c_str(),
-                    known.kernels.c_str(),  known.device.c_str(),
-                    known.message_cutoff,   known.reach,
-                    known.n_exchanges,      known.uses_charge,
-                    known.uses_spin,        static_cast<int32_t>(model->details.size()),
-                    model->details.data(),  known.n_members};
+    *description = described(model->whole, model->files.size());
+  });
+}
+
+int panna_plus_describe_file(const PannaPlusModel *model, int32_t file, PannaPlusDescription *description) {
+  return guarded([&] {
+    require(model && description, "panna_plus_describe_file: model and description must not be NULL");
+    const auto n_files = static_cast<int32_t>(model->files.size());
+    require(file >= 0 && file < n_files, "panna_plus_describe_file: expected a file from 0 to " +
+                                             std::to_string(n_files - 1) + ", got " + std::to_string(file));
+    *description = described(model->files[static_cast<std::size_t>(file)], 1);
   });
 }
 

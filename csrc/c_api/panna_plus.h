@@ -29,7 +29,7 @@ extern "C" {
 #endif
 
 /* Changes whenever a struct or a function below changes; compare with panna_plus_abi_version(). */
-#define PANNA_PLUS_ABI_VERSION 10
+#define PANNA_PLUS_ABI_VERSION 11
 
 typedef struct PannaPlusModel PannaPlusModel;
 typedef struct PannaPlusDescriptor PannaPlusDescriptor;
@@ -58,12 +58,12 @@ typedef struct {
 
 /* What a model is. The pointers stay valid until the model is closed. */
 typedef struct {
-  const char *family;          /* "panna" or "so3krates" */
+  const char *family;          /* "panna" or "so3krates"; of files of several families "panna, so3krates" */
   int32_t n_elements;
   const char *const *elements; /* chemical symbols; the position is the species number */
   double cutoff;               /* angstrom: neighbours beyond it do not contribute */
-  const char *card;            /* the JSON card of the file, NUL terminated */
-  const char *weights_sha256;  /* 64 hexadecimal digits */
+  const char *card;            /* the JSON card of the file, NUL terminated; of several files empty: each has its own */
+  const char *weights_sha256;  /* 64 hexadecimal digits; of several files those of their digits, in their order */
   const char *kernels;         /* the implementation in use, see PannaPlusOptions */
   const char *device;          /* "cpu" or "cuda:N" */
   double message_cutoff;       /* angstrom: how far messages go; 0 for models without */
@@ -74,6 +74,7 @@ typedef struct {
   int32_t n_details;
   const char *const *details;  /* names of what PannaPlusDetail can ask for */
   int32_t n_members;           /* of a committee, whose energy is the mean of theirs; 1: a model alone */
+  int32_t n_files;             /* that the model was opened from, see panna_plus_describe_file() */
 } PannaPlusDescription;
 
 /* How several processes evaluate one system together, each with atoms of its own. Every process calls the same
@@ -161,14 +162,23 @@ typedef struct {
 PANNA_PLUS_API int32_t panna_plus_abi_version(void);
 
 /* Read a model file. Nothing in the file is executed, except by libpanna_plus_torchscript.so, which has this
- * interface as well and evaluates a model by running the program in its file. */
-PANNA_PLUS_API int panna_plus_open(const char *path, const PannaPlusOptions *options, PannaPlusModel **model);
+ * interface as well and evaluates a model by running the program in its file.
+ *
+ * Several files are one model, whose results are the means of theirs: a committee whose members need not have
+ * descriptors or families in common, only elements. Each file counts as often as it has members, as if all were merged
+ * into one; the members of the model are those of the files, in their order. The order of elements is that of the first
+ * file. Of details there are those that all files have: their means, but the largest "extrapolation". */
+PANNA_PLUS_API int panna_plus_open(const char *const *paths, int32_t n_paths, const PannaPlusOptions *options,
+                                   PannaPlusModel **model);
 /* CUDA devices that panna_plus_open can use; 0 if there are none, panna_plus_last_error() then says why. */
 PANNA_PLUS_API int32_t panna_plus_cuda_devices(void);
 /* What device N is called, with an id that no other device has, whatever its number is in this process: "NVIDIA H100
  * PCIe (GPU-5f3a...)". Valid until the calling thread's next call; NULL on failure. */
 PANNA_PLUS_API const char *panna_plus_cuda_device_name(int32_t device);
 PANNA_PLUS_API int panna_plus_describe(const PannaPlusModel *model, PannaPlusDescription *description);
+/* The same for one of the files alone, 0 to n_files - 1 in the order in which they were given. */
+PANNA_PLUS_API int panna_plus_describe_file(const PannaPlusModel *model, int32_t file,
+                                            PannaPlusDescription *description);
 PANNA_PLUS_API int panna_plus_compute(const PannaPlusModel *model, const PannaPlusNeighborhood *atoms,
                                       PannaPlusResults *results);
 /* Bytes held by the model. */

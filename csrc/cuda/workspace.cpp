@@ -4,7 +4,7 @@
 #include <cstring>
 
 #include "cuda/parts.h"
-#include "potential/panna_parameters.h"
+#include "potential/potential.h"
 
 namespace panna_plus::cuda {
 namespace {

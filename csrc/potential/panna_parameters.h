@@ -39,9 +39,6 @@ struct PannaNetwork {
   std::vector<DenseLayer> layers;
 };
 
-/// What the distance of an atom from the training data is called among Results::details.
-constexpr const char *extrapolation_detail = "extrapolation";
-
 /// Descriptor values of the training atoms of an element: with x = (G - mean) / deviation, the squared extrapolation is
 ///   sum_k weights[k] (components[k] . x)^2 + weight_beside (what is left of x)^2
 struct PannaStatistics {

@@ -1,8 +1,10 @@
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "model_file/model_file.h"
@@ -22,6 +24,9 @@ struct Opening {
   double long_range_cutoff = 0.0, dispersion_damping = 0.0;
 };
 
+/// The detail that says how far atoms are from the training data.
+inline constexpr const char *extrapolation_detail = "extrapolation";
+
 /// What a model is, whatever its family.
 struct Description {
   std::string family;
@@ -38,6 +43,7 @@ struct Description {
   bool uses_charge = false, uses_spin = false;
   std::vector<std::string> details;  // names of what Results::details can ask for
   int n_members = 1;                 // of a committee; Results::member_energies and the like are for more than one
+  int n_averaged = 1;                // the same, also where an implementation knows nothing but their mean
 };
 
 /// A model ready to be evaluated. Immutable: any number of threads may call compute at once.
@@ -60,7 +66,12 @@ class Potential {
     description_.weights_sha256 = file.weights_sha256();
     description_.kernels = kernels;
     description_.device = device;
+    const JsonValue *const members = file.card({"family_parameters"}).find("members");
+    description_.n_averaged = members ? std::max(1, static_cast<int>(members->items.size())) : 1;
   }
+
+  /// For potentials without a file of their own.
+  explicit Potential(Description description) : description_(std::move(description)) {}
 
   /// For constructors of families whose models are more than a cutoff.
   Description &own_description() { return description_; }

@@ -173,10 +173,12 @@ class Extras {
 
 class Model {
  public:
-  Model(const std::string &path, int precision, const std::string &kernels, const std::string &device,
+  Model(const std::vector<std::string> &paths, int precision, const std::string &kernels, const std::string &device,
         double long_range_cutoff, double dispersion_damping) {
     PannaPlusModel *opened = nullptr;
     std::string reason;
+    std::vector<const char *> names;
+    for (const std::string &path : paths) names.push_back(path.c_str());
     {
       const py::gil_scoped_release unlocked;
       PannaPlusOptions options{};
@@ -185,7 +187,8 @@ class Model {
       options.device = device.c_str();
       options.long_range_cutoff = long_range_cutoff;
       options.dispersion_damping = dispersion_damping;
-      if (panna_plus_open(path.c_str(), &options, &opened) != 0) reason = panna_plus_last_error();
+      if (panna_plus_open(names.data(), std::int32_t(names.size()), &options, &opened) != 0)
+        reason = panna_plus_last_error();
     }
     if (!reason.empty()) raise("ModelFileError", reason);
     model_ = SharedModel(opened, CloseModel());
@@ -197,14 +200,19 @@ class Model {
   py::dict describe() const {
     const SharedModel model = open();
     const PannaPlusDescription about = described(model);
-    py::list elements, details;
+    py::list elements, details, cards;
+    for (int n = 0; n < about.n_files; ++n) {
+      PannaPlusDescription file{};
+      if (panna_plus_describe_file(model.get(), n, &file) != 0) raise("ModelFileError", panna_plus_last_error());
+      cards.append(file.card);
+    }
     for (int e = 0; e < about.n_elements; ++e) elements.append(about.elements[e]);
     for (int d = 0; d < about.n_details; ++d) details.append(about.details[d]);
     py::dict out;
     out["family"] = about.family;
     out["elements"] = elements;
     out["cutoff"] = about.cutoff;
-    out["card"] = about.card;
+    out["cards"] = cards;
     out["weights_sha256"] = about.weights_sha256;
     out["kernels"] = about.kernels;
     out["device"] = about.device;
@@ -337,8 +345,8 @@ PYBIND11_MODULE(_engine, module) {
            py::arg("starts"), py::arg("neighbors"))
       .def_property_readonly("n_rows", &Lists::n_rows);
   py::class_<Model>(module, "Model")
-      .def(py::init<const std::string &, int, const std::string &, const std::string &, double, double>(),
-           py::arg("path"), py::arg("precision"), py::arg("kernels"), py::arg("device"), py::arg("long_range_cutoff"),
+      .def(py::init<const std::vector<std::string> &, int, const std::string &, const std::string &, double, double>(),
+           py::arg("paths"), py::arg("precision"), py::arg("kernels"), py::arg("device"), py::arg("long_range_cutoff"),
            py::arg("dispersion_damping"))
       .def("describe", &Model::describe)
       .def("close", &Model::close)

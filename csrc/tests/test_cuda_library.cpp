@@ -36,7 +36,8 @@ struct Model {
 
   Model(const std::string &path, const char *device) {
     const PannaPlusOptions options = options_of(PANNA_PLUS_DOUBLE, nullptr, device);
-    const int status = panna_plus_open(path.c_str(), &options, &pointer);
+    const char *const paths[] = {path.c_str()};
+    const int status = panna_plus_open(paths, 1, &options, &pointer);
     check(status == 0, std::string("opening on ") + device + ": " + panna_plus_last_error());
   }
   ~Model() { panna_plus_close(pointer); }
@@ -103,7 +104,8 @@ void test_description(const std::string &path) {
 void check_unopened(const std::string &path, const char *kernels, const char *device, const std::string &part) {
   PannaPlusModel *model = nullptr;
   const PannaPlusOptions options = options_of(PANNA_PLUS_MIXED, kernels, device);
-  check(panna_plus_open(path.c_str(), &options, &model) == 1 && !model, std::string("opened on ") + device);
+  const char *const paths[] = {path.c_str()};
+  check(panna_plus_open(paths, 1, &options, &model) == 1 && !model, std::string("opened on ") + device);
   const std::string reason = panna_plus_last_error();
   check(reason.find(part) != std::string::npos, "expected '" + part + "' in: " + reason);
 }

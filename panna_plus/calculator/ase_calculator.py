@@ -31,8 +31,10 @@ class PannaPlusCalculator(Calculator):
 
     Parameters
     ----------
-    model : path or Potential
-        A `model.pt`, from which nothing is executed; or a potential in memory, which is copied.
+    model : path, list of paths, or Potential
+        A `model.pt`, from which nothing is executed; or a potential in memory, which is copied. Several files are one
+        potential, whose results are the means of theirs, each counted as often as it has members: a committee whose
+        members must know the same elements and may differ in all else, the family included.
     dtype : {'float64', 'float32'}
         Precision of the arithmetic; positions, displacements and sums are always float64. 'float32' is meant for
         dynamics, 'float64' for relaxations, phonons and everything that takes differences.
@@ -76,7 +78,7 @@ class PannaPlusCalculator(Calculator):
 
     def __init__(
         self,
-        model: "str | PathLike | Potential",
+        model: "str | PathLike | Sequence[str | PathLike] | Potential",
         dtype: str = "float64",
         device: str = "auto",
         skin: float = 0.5,
@@ -95,8 +97,9 @@ class PannaPlusCalculator(Calculator):
             "backend": backend,
             "n_threads": int(n_threads),
         }
-        self.model = fspath(model) if isinstance(model, str | PathLike) else f"{model.family} potential in memory"
-        self.backend = opened(backend, model, dtype, str(device), int(n_threads))
+        source = files_or_potential(model)
+        self.model = name_of(source)
+        self.backend = opened(backend, source, dtype, str(device), int(n_threads))
         self.implemented_properties = [*type(self).implemented_properties, *self.backend.properties]
         self.details: dict[str, np.ndarray] = {}
         self._guard = Guard(bool(guard))
@@ -234,7 +237,24 @@ def check_options(dtype: str, device: str, skin: float, backend: str, n_threads:
     require(n_threads >= 1, ConfigError, f"n_threads must be 1 or more, found {n_threads}")
 
 
-def opened(backend: str, model: "str | PathLike | Potential", dtype: str, device: str, n_threads: int) -> Backend:
+def files_or_potential(model: "str | PathLike | Sequence[str | PathLike] | Potential") -> "list[str] | Potential":
+    """Return the paths of model files, also of a single one, or the potential in memory."""
+    if isinstance(model, str | PathLike):
+        return [fspath(model)]
+    if not isinstance(model, Sequence):
+        return model
+    require(len(model) > 0, ConfigError, "model must be a path, several paths or a potential, found an empty list")
+    return [fspath(path) for path in model]
+
+
+def name_of(source: "list[str] | Potential") -> str | list[str]:
+    """Return what a calculator can be made of again: a path or several; of a potential in memory what it is."""
+    if isinstance(source, list):
+        return source[0] if len(source) == 1 else source
+    return f"{source.family} potential in memory"
+
+
+def opened(backend: str, source: "list[str] | Potential", dtype: str, device: str, n_threads: int) -> Backend:
     """Return the backend that was asked for; torch is imported only where it is needed.
 
     Raises
@@ -242,46 +262,46 @@ def opened(backend: str, model: "str | PathLike | Potential", dtype: str, device
     ConfigError
         If the native engine is asked for what it does not do.
     """
-    if isinstance(model, str | PathLike):
+    if isinstance(source, list):
         if backend == "native":
-            return native_backend(model, dtype, device, n_threads)
+            return native_backend(source, dtype, device, n_threads)
         if backend == "auto" and device in ("auto", "cpu"):
-            return native_backend_if_possible(model, dtype, device, n_threads)
+            return native_backend_if_possible(source, dtype, device, n_threads)
     require(
         backend != "native",
         ConfigError,
         "backend 'native' reads model files, found a potential in memory: export it first",
     )
-    return torch_backend(model, dtype, device)
+    return torch_backend(source, dtype, device)
 
 
-def native_backend_if_possible(path: str | PathLike, dtype: str, device: str, n_threads: int) -> Backend:
+def native_backend_if_possible(paths: list[str], dtype: str, device: str, n_threads: int) -> Backend:
     """Return the native engine or, after a warning that says why not, PyTorch."""
     if not is_built():
         warnings.warn("the native engine was not built; using the PyTorch reference, which is slower", stacklevel=4)
-        return torch_backend(path, dtype, device)
+        return torch_backend(paths, dtype, device)
     try:
-        return native_backend(path, dtype, device, n_threads)
+        return native_backend(paths, dtype, device, n_threads)
     except ModelFileError as error:
         reason = error
     # A file that nobody can read ends here.
-    backend = torch_backend(path, dtype, device)
+    backend = torch_backend(paths, dtype, device)
     warnings.warn(f"using the PyTorch reference, which is slower, since the engine says: {reason}", stacklevel=4)
     return backend
 
 
-def native_backend(path: str | PathLike, dtype: str, device: str, n_threads: int) -> Backend:
-    """Open a model file by the native engine."""
+def native_backend(paths: list[str], dtype: str, device: str, n_threads: int) -> Backend:
+    """Open model files by the native engine."""
     from panna_plus.calculator.native_backend import NativeBackend
 
-    return NativeBackend(path, dtype, n_threads, "cpu" if device == "auto" else device)
+    return NativeBackend(paths, dtype, n_threads, "cpu" if device == "auto" else device)
 
 
-def torch_backend(model: "str | PathLike | Potential", dtype: str, device: str) -> Backend:
-    """Open a model file, or copy a potential, in PyTorch."""
+def torch_backend(source: "list[str] | Potential", dtype: str, device: str) -> Backend:
+    """Open model files, or copy a potential, in PyTorch."""
     from panna_plus.calculator.torch_backend import TorchBackend
 
-    return TorchBackend(model, dtype, device)
+    return TorchBackend(source, dtype, device)
 
 
 def no_stress_message(atoms: Atoms) -> str:

@@ -18,7 +18,7 @@ from panna_plus.conventions import voigt_stress_from_virial
 from panna_plus.errors import NumericalError
 from panna_plus.native import Engine, Evaluation, ListedEngine, image_lists
 from panna_plus.neighbors import number_in_info, species_of, volume_of
-from panna_plus.remarks import remarks_on, require_known_states
+from panna_plus.remarks import common_ranges, remarks_on, require_known_states
 
 PRECISIONS = {"float64": "double", "float32": "mixed"}
 EXTRAPOLATION = "extrapolation"
@@ -38,11 +38,12 @@ class Prepared:
 
 
 class NativeBackend(Backend):
-    """A model file opened by the native engine.
+    """Model files opened by the native engine.
 
     Parameters
     ----------
-    path : path of `model.pt`
+    paths : list of paths of `model.pt`
+        Several are one model, the mean of theirs.
     dtype : 'float64' or 'float32'
         Arithmetic of the engine; positions, displacements and sums are float64 in both.
     n_threads : int
@@ -53,11 +54,11 @@ class NativeBackend(Backend):
 
     name = "native"
 
-    def __init__(self, path: str | PathLike, dtype: str, n_threads: int, device: str = "cpu"):
+    def __init__(self, paths: Sequence[str | PathLike], dtype: str, n_threads: int, device: str = "cpu"):
         super().__init__()
-        self.engine = Engine(Path(path), PRECISIONS[dtype], device=device)
+        self.engine = Engine([Path(path) for path in paths], PRECISIONS[dtype], device=device)
         self.elements, self.cutoff = self.engine.elements, self.engine.cutoff
-        self.state_ranges = self.engine.card.get("state_ranges", {})
+        self.state_ranges = common_ranges([card.get("state_ranges", {}) for card in self.engine.cards])
         # Only `uncertainty` asks how far atoms are from the training data: that takes time.
         self.detail_names = [name for name in self.engine.details if name != EXTRAPOLATION]
         self.n_threads = n_threads
@@ -91,7 +92,7 @@ class NativeBackend(Backend):
         return results
 
     def _remarks(self, prepared: Sequence[Prepared], results: Sequence[Results]) -> dict[str, str]:
-        if not self.detail_names:
+        if not self.detail_names and not self.state_ranges:
             return {}
         return remarks_on(
             charges=[p.charge for p in prepared],

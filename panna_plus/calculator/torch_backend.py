@@ -17,6 +17,7 @@ from panna_plus.conventions import voigt_from_matrix
 from panna_plus.errors import ConfigError, require
 from panna_plus.families import load_potential, potential_from_model
 from panna_plus.graph import AtomicGraph
+from panna_plus.mean_potential import MeanPotential, mean_of
 from panna_plus.neighbors import species_of, total_charge, unpaired_electrons, volume_of
 from panna_plus.potential import Potential, Prediction
 
@@ -37,8 +38,8 @@ class TorchBackend(Backend):
 
     Parameters
     ----------
-    model : path of `model.pt`, or Potential
-        A potential in memory is copied.
+    model : list of paths of `model.pt`, or Potential
+        Several files are one model, the mean of theirs. A potential in memory is copied.
     dtype : 'float64' or 'float32'
         Precision of the perceptrons.
     device : str
@@ -47,14 +48,15 @@ class TorchBackend(Backend):
 
     name = "torch"
 
-    def __init__(self, model: str | PathLike | Potential, dtype: str, device: str):
+    def __init__(self, model: Sequence[str | PathLike] | Potential, dtype: str, device: str):
         super().__init__()
         self.dtype, self.device = dtype, device
         target = torch_device(device)
         if isinstance(model, Potential):
-            self._take(rebuilt(*described(model), dtype, target))
+            self._take(rebuilt(described(model), dtype, target))
         else:
-            self._take(load_potential(str(model), DTYPES[dtype], target)[0])
+            parts = [load_potential(str(path), DTYPES[dtype], target)[0] for path in model]
+            self._take(mean_of(parts, [str(path) for path in model]).to(target))
 
     def _take(self, potential: Potential) -> None:
         self.potential = potential
@@ -69,8 +71,7 @@ class TorchBackend(Backend):
     def __setstate__(self, state: dict[str, Any]) -> None:
         super().__init__()
         self.dtype, self.device = state["dtype"], state["device"]
-        card, arrays = state["described"]
-        self._take(rebuilt(card, arrays, self.dtype, torch_device(self.device)))
+        self._take(rebuilt(state["described"], self.dtype, torch_device(self.device)))
 
     def prepare(self, atoms: Atoms, pairs: BufferedPairs) -> Prepared:
         species = species_of(atoms, self.elements)
@@ -149,19 +150,28 @@ def results_of_frames(
         yield result
 
 
-def described(potential: Potential) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
-    """Return what a potential is made of: the part of a card that describes it, and its arrays."""
-    card = {
-        "family": potential.family,
-        "elements": list(potential.elements),
-        "family_parameters": potential.family_parameters(),
-    }
-    return card, {name: array.copy() for name, array in potential.arrays().items()}
+Described = list[tuple[dict[str, Any], dict[str, np.ndarray]]]
 
 
-def rebuilt(card: dict[str, Any], arrays: dict[str, np.ndarray], dtype: str, device: torch.device) -> Potential:
+def described(potential: Potential) -> Described:
+    """Return what a potential is made of, for each of its parts: what of a card describes it, and its arrays."""
+    parts = potential.parts if isinstance(potential, MeanPotential) else [potential]
+    return [
+        (
+            {
+                "family": part.family,
+                "elements": list(part.elements),
+                "family_parameters": part.family_parameters(),
+            },
+            {name: array.copy() for name, array in part.arrays().items()},
+        )
+        for part in parts
+    ]
+
+
+def rebuilt(parts: Described, dtype: str, device: torch.device) -> Potential:
     """Build a potential for evaluation from what `described` returned."""
-    potential = potential_from_model(card, arrays)
+    potential = mean_of([potential_from_model(*part) for part in parts], [card["family"] for card, _ in parts])
     for parameter in potential.parameters():
         parameter.data = parameter.data.to(DTYPES[dtype])
     return potential.requires_grad_(False).eval().to(device)

@@ -45,7 +45,8 @@ def uncertainty_results(
     require(
         bool(results),
         ConfigError,
-        "the model knows nothing of its uncertainty: it is no committee (panna-plus committee merges several) and has "
-        "no statistics of its training data (panna-plus train writes them for the family panna)",
+        "the model knows nothing of its uncertainty: it is no committee (panna-plus committee merges several, and "
+        "several files are one) and has no statistics of its training data (panna-plus train writes them for the "
+        "family panna)",
     )
     return results

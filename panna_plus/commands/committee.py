@@ -14,7 +14,7 @@ def add_parser(subparsers: Any) -> None:
         help="merge panna models into one model.pt that tells how far they disagree",
         description="Merge panna models with equal descriptors, for example of several seeds, into one file. Its "
         "energy and forces are the mean of the members'; on request it gives their energies and forces as well, for "
-        "the price of one descriptor.",
+        "the price of one descriptor. Models that differ in more need no merging: give them as several files.",
     )
     parser.add_argument("models", type=Path, nargs="+", metavar="MODEL", help="model files, at least two")
     add_output(parser)
@@ -26,7 +26,7 @@ def run(arguments: argparse.Namespace) -> int:
     from panna_plus.errors import ModelFileError, require
     from panna_plus.export import export_model
     from panna_plus.families import potential_from_model
-    from panna_plus.families.panna.committee import committee_of
+    from panna_plus.families.panna.committee import AS_FILES, committee_of
     from panna_plus.model_file import read_model
 
     refuse_to_overwrite(arguments)
@@ -36,7 +36,7 @@ def run(arguments: argparse.Namespace) -> int:
         require(
             family == "panna",
             ModelFileError,
-            f"'{file.path}' is of the family {family}: committees are of panna models",
+            f"'{file.path}' is of the family {family}: merged committees are of panna models; {AS_FILES}",
         )
     potentials: list[Any] = [potential_from_model(file.card, file.arrays) for file in files]
     committee = committee_of(potentials, [file.path for file in files])

@@ -63,8 +63,9 @@ class Engine:
 
     Parameters
     ----------
-    path : str or Path
-        A `model.pt`.
+    path : str or Path, or a sequence of them
+        A `model.pt`. Several are one model, a committee: its results are the means of theirs, each counted as often as
+        it has members. They must know the same elements, and may differ in all else, the family included.
     precision : {'double', 'mixed'}
         'mixed': arithmetic in float32, positions and sums in float64.
     kernels : str
@@ -96,8 +97,8 @@ class Engine:
         What it can tell of atoms beside energies and forces.
     n_members : int
         Of a committee, whose energy is the mean of theirs; 1 for a model alone.
-    card : dict
-        The card of the file.
+    cards : list of dict
+        The card of each file.
     weights_sha256, kernels, device : str
 
     Raises
@@ -110,7 +111,7 @@ class Engine:
 
     def __init__(
         self,
-        path: str | Path,
+        path: str | Path | Sequence[str | Path],
         precision: str = "double",
         kernels: str = "",
         device: str = "cpu",
@@ -119,11 +120,13 @@ class Engine:
     ):
         if precision not in PRECISIONS:
             raise ValueError(f"precision must be one of {', '.join(PRECISIONS)}, found '{precision}'")
+        paths = [path] if isinstance(path, str | os.PathLike) else list(path)
+        names = [os.fsencode(each) for each in paths]
         self._model = load_module().Model(
-            os.fsencode(path), PRECISIONS[precision], kernels, device, long_range_cutoff, dispersion_damping
+            names, PRECISIONS[precision], kernels, device, long_range_cutoff, dispersion_damping
         )
         about = self._model.describe()
-        self.path = os.path.abspath(path)
+        self.paths = [os.path.abspath(each) for each in paths]
         self.precision = precision
         self.long_range = (long_range_cutoff, dispersion_damping)
         self.family: str = about["family"]
@@ -135,7 +138,7 @@ class Engine:
         self.uses_charge: bool = about["uses_charge"]
         self.uses_spin: bool = about["uses_spin"]
         self.details: list[str] = about["details"]
-        self.card: dict[str, Any] = json.loads(about["card"])
+        self.cards: list[dict[str, Any]] = [json.loads(card) for card in about["cards"]]
         self.weights_sha256: str = about["weights_sha256"]
         self.kernels: str = about["kernels"]
         self.device: str = about["device"]
@@ -158,7 +161,7 @@ class Engine:
 
     def __reduce__(self) -> tuple[Any, ...]:
         options = (self.precision, self.kernels, self.device, *self.long_range)
-        return reopened, (self.weights_sha256, self.path, *options)
+        return reopened, (self.weights_sha256, self.paths, *options)
 
     def compute(
         self,
@@ -286,13 +289,14 @@ def compiled_lists(atoms: NativeNeighborhood | ImageLists) -> Any:
     return load_module().Lists(atoms.centers, atoms.starts, atoms.neighbors)
 
 
-def reopened(weights_sha256: str, path: str, *options: Any) -> Engine:
+def reopened(weights_sha256: str, paths: Sequence[str], *options: Any) -> Engine:
     """Open a model again in another process and make sure that it is the same."""
-    engine = Engine(path, *options)
+    engine = Engine(paths, *options)
+    names = "', '".join(paths)
     require(
         engine.weights_sha256 == weights_sha256,
         ModelFileError,
-        f"'{path}' has other weights (SHA-256 {engine.weights_sha256[:12]}...) than when this engine was pickled "
+        f"'{names}' has other weights (SHA-256 {engine.weights_sha256[:12]}...) than when this engine was pickled "
         f"({weights_sha256[:12]}...): keep model files that are in use, or open the new one",
     )
     return engine

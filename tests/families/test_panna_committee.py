@@ -152,9 +152,9 @@ def joined_energies(potentials: list[PannaPotential]) -> np.ndarray:
 
 
 REFUSED: dict[str, tuple[dict[str, object], str]] = {
-    "cutoff": ({"radial_cutoff": 4.5}, "'a' and 'b' differ in descriptor/radial/cutoff, 4 and 4.5: a committee"),
-    "number": ({"n_theta": 4}, "'a' and 'b' differ in descriptor/angular/theta, 3 and 4 values: a committee"),
-    "width": ({"angular_eta": 1.5}, "'a' and 'b' differ in descriptor/angular/eta, 1 and 1.5: a committee"),
+    "cutoff": ({"radial_cutoff": 4.5}, "'a' and 'b' differ in descriptor/radial/cutoff, 4 and 4.5: a merged committee"),
+    "number": ({"n_theta": 4}, "'a' and 'b' differ in descriptor/angular/theta, 3 and 4 values: a merged committee"),
+    "width": ({"angular_eta": 1.5}, "'a' and 'b' differ in descriptor/angular/eta, 1 and 1.5: a merged committee"),
 }
 
 
@@ -164,7 +164,10 @@ def test_refusals(name: str) -> None:
     with pytest.raises(ModelFileError) as error:
         committee_of([member(0), other_descriptor(**changes)], ["a", "b"])
     assert text in str(error.value)
-    assert "keep them as several files: one calculator each in ASE, `pair_style hybrid/scaled`" in str(error.value)
+    assert str(error.value).endswith(
+        "with the same `model.descriptor`, or give them as several files, which are a committee too: "
+        """PannaPlusCalculator(["A.pt", "B.pt"]) in ASE, 'pair_coeff * * A.pt B.pt Si O' in LAMMPS"""
+    )
 
 
 def test_other_kinds_of_descriptors_and_lone_atoms_are_refused() -> None:
@@ -182,7 +185,7 @@ def test_other_kinds_of_descriptors_and_lone_atoms_are_refused() -> None:
 def test_models_with_a_repulsion_are_refused() -> None:
     config = CONFIG.model_copy(update={"terms": PannaTermsConfig(repulsion=True)})
     repelled = build_potential("panna", config, ELEMENTS, seed=3)
-    with pytest.raises(ModelFileError, match="'b' has a learned repulsion, of which each member would have another"):
+    with pytest.raises(ModelFileError, match=r"'b' has a learned repulsion, .* or give them as several files"):
         committee_of([member(0), repelled], ["a", "b"])
 
 
@@ -196,7 +199,10 @@ def test_refusals_of_the_command(members: list[Path], tmp_path: Path, capsys: py
     other = build_potential("so3krates", So3kratesConfig(n_features=8, n_heads=2, n_layers=1), ELEMENTS, seed=0)
     path = write_unchecked(other, tmp_path / "other.pt")
     assert main(["committee", str(members[0]), str(path), "-o", str(output)]) == 4
-    assert "is of the family so3krates: committees are of panna models" in capsys.readouterr().err
+    assert (
+        "is of the family so3krates: merged committees are of panna models; give them as several files"
+        in capsys.readouterr().err
+    )
     assert not output.exists()
 
 

@@ -173,7 +173,7 @@ def test_every_switch_changes_the_energy_and_survives_a_file(options):
     plain, potential = (potential_of(**o) for o in ({}, options))
     expected = moving(predict(potential, atoms))
     assert largest(expected.energies - predict(plain, atoms).energies) > 1e-6
-    loaded = rebuilt(*described(potential), "float64", torch.device("cpu"))
+    loaded = rebuilt(described(potential), "float64", torch.device("cpu"))
     assert loaded.config == potential.config
     assert_same(expected, predict(loaded, atoms), 0.0)
 

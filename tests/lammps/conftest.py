@@ -12,7 +12,7 @@ from panna_plus.native.library import library_path
 from panna_plus.native.torch_libraries import built_library
 from panna_plus.potential import Potential
 from tests.lammps.deck import BIN
-from tests.lammps.models import TestModel, write_model
+from tests.lammps.models import SEVERAL, TestModel, several, write_model
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -35,7 +35,9 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], TestMode
 
     @cache
     def named(name: str) -> TestModel:
-        return write_model(name, tmp_path_factory.mktemp(name))
+        if name in SEVERAL:
+            return several([named(part) for part in SEVERAL[name]])
+        return write_model(name, tmp_path_factory.mktemp(name.replace(" ", "_")))
 
     return named
 

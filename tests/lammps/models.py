@@ -1,6 +1,6 @@
 """Models with random weights whose forces are of order 1 eV/Å: what is tested is LAMMPS, not chemistry."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +12,7 @@ from panna_plus.families import build_potential, load_potential
 from panna_plus.families.panna.config import PannaConfig
 from panna_plus.families.so3krates.config import So3kratesConfig
 from panna_plus.graph import graph_from_atoms
+from panna_plus.mean_potential import mean_of
 from panna_plus.potential import Potential
 from tests.lammps.structures import SHORTEST, STRUCTURES
 
@@ -40,10 +41,10 @@ def panna() -> Potential:
     return build_potential("panna", config, ELEMENTS, seed=7)
 
 
-def so3krates(seed: int, factor: float, **options: object) -> Potential:
+def so3krates(seed: int, factor: float, elements: Sequence[str] = ELEMENTS, **options: object) -> Potential:
     """Return a model with messages; `factor` multiplies what the network says of the energy."""
     config = So3kratesConfig.model_validate({**SMALL, **options, "dtype": "float64"})
-    potential = build_potential("so3krates", config, ELEMENTS, seed=seed)
+    potential = build_potential("so3krates", config, elements, seed=seed)
     potential.energy.outer.weight.data *= factor
     return potential
 
@@ -58,21 +59,24 @@ def wide() -> Potential:
     return so3krates(6, 5.0, n_layers=2, n_features=176)
 
 
-def charges() -> Potential:
+def charges(elements: Sequence[str] = ELEMENTS) -> Potential:
     """Return a model with partial charges that adds up total charge and unpaired electrons as well."""
     terms = {**LONG_RANGE, "electrostatics": True}
-    potential = so3krates(4, 20.0, n_layers=2, charge_embedding=True, spin_embedding=True, terms=terms)
+    potential = so3krates(4, 20.0, elements, n_layers=2, charge_embedding=True, spin_embedding=True, terms=terms)
     # Partial charges of some tenths.
     potential.terms.charges.outer.weight.data *= 10.0
     return potential
 
 
 BUILDERS: dict[str, Callable[[], Potential]] = {f.__name__: f for f in (panna, messages, wide, charges)}
+BUILDERS["turned charges"] = lambda: charges(ELEMENTS[::-1])
+# Files that are one model: of two families, with their elements in two orders.
+SEVERAL = {"several": ["panna", "turned charges"]}
 
 
 @dataclass
 class TestModel:
-    """A model file, and the same file read by PyTorch in float64."""
+    """A model file, or several as pair_coeff names them, and the same read by PyTorch in float64."""
 
     __test__ = False
 
@@ -80,14 +84,21 @@ class TestModel:
     potential: Potential
 
 
+def several(parts: Sequence[TestModel]) -> TestModel:
+    """Return the mean of models."""
+    paths = [part.path for part in parts]
+    return TestModel(" ".join(paths), mean_of([part.potential for part in parts], paths))
+
+
 def write_model(name: str, folder: Path) -> TestModel:
     """Build a model, let it look at frames, and export it to a folder."""
     potential = BUILDERS[name]()
-    graphs = [graph_from_atoms(STRUCTURES[frame](), ELEMENTS, potential.cutoff) for frame in FRAMES]
+    graphs = [graph_from_atoms(STRUCTURES[frame](), potential.elements, potential.cutoff) for frame in FRAMES]
     potential.initialize([potential.prepare(graph) for graph in graphs])
-    potential.reference_energies.copy_(torch.tensor(REFERENCE_ENERGIES))
+    energies = dict(zip(ELEMENTS, REFERENCE_ENERGIES, strict=True))
+    potential.reference_energies.copy_(torch.tensor([energies[element] for element in potential.elements]))
     potential.shortest_distances.fill_(SHORTEST)
-    if name == "charges":
+    if name.endswith("charges"):
         potential.charge_range.copy_(torch.tensor([-1.0, 1.0]))
         potential.spin_range.copy_(torch.tensor([0.0, 2.0]))
     path = folder / "model.pt"

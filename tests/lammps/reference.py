@@ -7,6 +7,7 @@ import torch
 from ase import Atoms
 
 from panna_plus.graph import graph_from_atoms, pair_list
+from panna_plus.mean_potential import MeanPotential
 from panna_plus.potential import Potential
 
 
@@ -26,9 +27,15 @@ class Expected:
     def __add__(self, other: "Expected") -> "Expected":
         return Expected(*(a + b for a, b in zip(vars(self).values(), vars(other).values(), strict=True)))
 
+    def __mul__(self, factor: float) -> "Expected":
+        return Expected(*(factor * a for a in vars(self).values()))
+
 
 def of_model(potential: Potential, atoms: Atoms) -> Expected:
     """Evaluate the atoms whose elements the potential knows; the others get zeros. `atoms.info` may hold 'charge'."""
+    if isinstance(potential, MeanPotential):
+        first, *others = (of_model(p, atoms) * (p.n_members / potential.n_members) for p in potential.parts)
+        return sum(others, start=first)
     seen = np.flatnonzero(np.isin(atoms.get_chemical_symbols(), potential.elements))
     graph = graph_from_atoms(atoms[seen], potential.elements, potential.cutoff)
     energies, gradients = potential(

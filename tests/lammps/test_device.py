@@ -154,6 +154,12 @@ SCENES: dict[str, tuple[dict[str, object], list[str], int, bool]] = {
     ),
     "minimization": ({"options": "precision mixed guard off"}, ["minimize 0.0 0.0 2 5"], 2, True),
     "units real": ({"units": "real"}, ["run 0"], 1, True),
+    "two files, members asked": (
+        {"atoms": cluster(), "pair": ["pair_style panna_plus OPTIONS", "pair_coeff * * MODEL MODEL NAMES"]},
+        [*MOVE, "fix u all pair 2 panna_plus force_deviation 1", "run 3"],
+        2,
+        True,
+    ),
 }
 MACHINES = [pytest.param("emulated", id="emulated"), pytest.param("gpu", id="gpu", marks=pytest.mark.gpu)]
 SCENES_AND_TIERS = [

@@ -164,11 +164,12 @@ def test_a_position_that_is_not_a_number_stops_all_ranks(halo: str, models: Mode
     ), outcome.text[-2000:]
 
 
-def test_atoms_that_coincide_stop_all_ranks(models: Models, folder: Path) -> None:
-    """A fault that the engine finds itself, on one of three ranks."""
+@pytest.mark.parametrize("name", ["charges", "several"])
+def test_atoms_that_coincide_stop_all_ranks(name: str, models: Models, folder: Path) -> None:
+    """A fault that the engine finds itself, on one of three ranks; of several files in the first, which is local."""
     atoms = triclinic()
     atoms.positions[1] = atoms.positions[0]
-    outcome = run_deck(deck("halo layer", atoms=atoms), models("charges").path, folder, 3)
+    outcome = run_deck(deck("halo layer", atoms=atoms), models(name).path, folder, 3)
     assert outcome.returncode != 0
     assert re.search(r"ERROR: pair_style panna_plus: atom rows \d+ and \d+ coincide", flat(outcome.text)), outcome.text
 

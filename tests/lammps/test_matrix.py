@@ -28,7 +28,7 @@ AXES: dict[str, list[str]] = {
     "style": ["alone", "overlay"],
     "newton": ["on", "off"],
     "precision": ["double", "mixed"],
-    "model": ["panna", "messages", "charges"],
+    "model": ["panna", "messages", "charges", "several"],
     "evaluation": ["backend native", "halo deep", "backend torch"],
     "units": ["metal", "real", "electron"],
     "ranks": ["1", "2", "4"],
@@ -56,7 +56,11 @@ def is_possible(choice: Choice) -> bool:
     if choice["model"] == "panna":
         return choice["evaluation"] != "halo deep"
     # Charges of one system on several ranks take the native engine.
-    return choice["model"] != "charges" or choice["evaluation"] != "backend torch" or choice["ranks"] == "1"
+    return (
+        choice["model"] not in ("charges", "several")
+        or choice["evaluation"] != "backend torch"
+        or choice["ranks"] == "1"
+    )
 
 
 def pairs_of(choice: Choice) -> set[tuple[tuple[str, str], ...]]:

@@ -52,13 +52,28 @@ REFUSED: dict[str, tuple[dict[str, object], str]] = {
     ),
     "too few elements": (
         {"names": ["Si"]},
-        r"expected a model file and one element \(or NULL\) for each of the 2 atom types: "
+        r"expected one or more model files and one element \(or NULL\) for each of the 2 atom types: "
         r"'pair_coeff \* \* model.pt El1 ... El2', or under pair_style hybrid 'pair_coeff \* \* panna_plus model.pt",
     ),
     "too few elements in a hybrid": (
         {"pair": ["pair_style hybrid/overlay panna_plus zero 3.0", "pair_coeff * * panna_plus MODEL Si"]},
         r"'pair_coeff \* \* panna_plus model.pt El1 ... El2'",
     ),
+    "too many elements": (
+        {"names": ["Si", "O", "O"]},
+        r"found 'pair_coeff \* \* \S+model.pt Si O O', expected one or more model files and one element",
+    ),
+    "too many elements and a label": ({"names": ["Si", "labels"]}, r"model.pt Si labels', expected one or more model"),
+    "too many types that are not seen": ({"names": ["NULL", "Si", "O"]}, r"NULL Si O', expected one or more model"),
+    "too few elements for two files": (
+        {"pair": ["pair_style panna_plus", "pair_coeff * * MODEL MODEL Si"]},
+        r"found 'pair_coeff \* \* \S+model.pt \S+model.pt Si', expected one or more model files and one element",
+    ),
+    "a second file that is not there": (
+        {"pair": ["pair_style panna_plus", "pair_coeff * * MODEL absent.pt Si O"]},
+        r"ERROR: pair_style panna_plus: .*absent.pt",
+    ),
+    "a word that is neither file nor element": ({"names": ["Sii", "Si", "O"]}, r"panna_plus: .*'Sii'"),
     "unknown element": (
         {"names": ["Si", "Ge"]},
         r"element 'Ge' \(atom type 2\) is not in the model \S+model.pt; it knows: Si O",

@@ -27,7 +27,7 @@ from tests.lammps.structures import STRUCTURES
 CASES = {
     path.stem: yaml.safe_load(path.read_text()) for path in sorted((Path(__file__).parent / "cases").glob("*.yaml"))
 }
-RANKS = {"ranks", "slow_ranks", "torch_ranks", "messages", "charges"}
+RANKS = {"ranks", "slow_ranks", "torch_ranks", "messages", "charges", "several"}
 NOT_OF_THE_DECK = RANKS | {"what", "structure", "empty_rank", "no_forces", "lennard_jones", "beside", "info"}
 WAYS = {"layer": "halo layer", "deep": "halo deep", "torch": "backend torch"}
 
@@ -58,7 +58,7 @@ def runs(case: dict[str, Any]) -> list[Run]:
         ("backend torch", "torch_ranks", False),
     )
     found = [Run("panna", options, n, slow) for options, key, slow in lists for n in case.get(key, [])]
-    for model in ("messages", "charges"):
+    for model in ("messages", "charges", "several"):
         for key, ranks in case.get(model, {}).items():
             options, is_slow = WAYS[key.removeprefix("slow_")], key.startswith("slow_")
             found += [Run(model, options, n, is_slow) for n in ranks]

@@ -16,6 +16,8 @@ from panna_plus.families.panna.committee import committee_of
 from panna_plus.families.panna.config import PannaConfig
 from panna_plus.families.panna.model import PannaPotential
 from panna_plus.graph import graph_from_atoms
+from panna_plus.mean_potential import mean_of
+from panna_plus.potential import Potential
 from tests.lammps import reference
 from tests.lammps.deck import Deck, launch, run_deck, write
 from tests.lammps.installation import recorded_installation
@@ -47,11 +49,29 @@ def member(seed: int, **options: object) -> PannaPotential:
     return potential
 
 
+def merged(members: list[PannaPotential], path: Path) -> str:
+    """Write a committee and return its path."""
+    return str(write_unchecked(committee_of(members, [str(n) for n in range(len(members))]), path))
+
+
 @pytest.fixture(scope="module")
 def committee_path(tmp_path_factory: pytest.TempPathFactory) -> str:
     members = [member(seed) for seed in range(N_MEMBERS)]
-    committee = committee_of(members, [str(seed) for seed in range(N_MEMBERS)])
-    return str(write_unchecked(committee, tmp_path_factory.mktemp("committee") / "committee.pt"))
+    return merged(members, tmp_path_factory.mktemp("committee") / "committee.pt")
+
+
+@pytest.fixture(scope="module")
+def several_paths(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The same number of members in three files, as pair_coeff names them: of two descriptors, one a committee."""
+    folder = tmp_path_factory.mktemp("several")
+    other = member(8, descriptor={**DESCRIPTOR, "radial_cutoff": 4.2, "n_radial": 6})
+    alone = [str(write_unchecked(each, folder / f"{n}.pt")) for n, each in enumerate((member(7), other))]
+    return " ".join([alone[0], merged([member(seed) for seed in range(N_MEMBERS - 2)], folder / "five.pt"), alone[1]])
+
+
+def potential_of(paths: str) -> Potential:
+    files = paths.split()
+    return mean_of([load_potential(path)[0] for path in files], files)
 
 
 def deck(**changes: object) -> Deck:
@@ -69,12 +89,12 @@ def per_atom(folder: Path) -> np.ndarray:
     return np.loadtxt(folder / "u.dump", skiprows=9)[:, 1:]
 
 
-def check(folder: Path, text: str, path: str, atoms: Atoms, units: tuple[float, float] = (1.0, 1.0)) -> None:
+def check(folder: Path, text: str, paths: str, atoms: Atoms, units: tuple[float, float] = (1.0, 1.0)) -> None:
     """Compare everything with PyTorch; `units`: 1 eV and 1 eV/Å in those of the deck.
 
     Atoms of other elements have zeros and count nowhere.
     """
-    model, _ = load_potential(path)
+    model = potential_of(paths)
     seen = np.isin(atoms.get_chemical_symbols(), ELEMENTS)
     graph = graph_from_atoms(atoms[seen], ELEMENTS, model.cutoff)
     members = model.predict_members(graph)
@@ -99,12 +119,14 @@ def check(folder: Path, text: str, path: str, atoms: Atoms, units: tuple[float, 
     ("ranks", "newton", "atoms"),
     [(1, "on", triclinic), (2, "off", triclinic), (4, "on", crystal), (2, "on", slab), (4, "off", crystal)],
 )
-def test_parity(ranks: int, newton: str, atoms, committee_path: str, folder: Path) -> None:
-    outcome = run_deck(deck(atoms=atoms(), newton=newton, run=[*ASK, "run 0", WRITE]), committee_path, folder, ranks)
+@pytest.mark.parametrize("files", ["committee_path", "several_paths"])
+def test_parity(files: str, ranks: int, newton: str, atoms, folder: Path, request: pytest.FixtureRequest) -> None:
+    paths = request.getfixturevalue(files)
+    outcome = run_deck(deck(atoms=atoms(), newton=newton, run=[*ASK, "run 0", WRITE]), paths, folder, ranks)
     assert outcome.returncode == 0, outcome.text[-3000:]
     assert "'fix pair' gives per atom: force_deviation extrapolation" in outcome.text
     assert f"committee of {N_MEMBERS}: 'compute pair' gives 1 the largest and 2 the mean force" in outcome.text
-    check(folder, outcome.text, committee_path, atoms())
+    check(folder, outcome.text, paths, atoms())
 
 
 @pytest.mark.parametrize("ranks", [1, 2])
@@ -217,7 +239,7 @@ REFUSED = {
     "one model": (
         ["fix u all pair 1 panna_plus force_deviation 1"],
         r"force_deviation is asked of the model \S+model.pt, which is evaluated as one model and not as a committee: "
-        r"merge several with 'panna-plus committee'",
+        r"merge several with 'panna-plus committee' or name several files in pair_coeff, and leave out backend torch",
     ),
     "no statistics": (
         ["fix u all pair 1 panna_plus extrapolation 1"],
@@ -278,12 +300,14 @@ def test_extrapolation_beside_other_numbers_of_atoms(ranks: int, newton: str, fo
     np.testing.assert_allclose(per_atom(folder), expected, rtol=1e-9, atol=1e-9)
 
 
-def test_restart(committee_path: str, folder: Path) -> None:
+@pytest.mark.parametrize("files", ["committee_path", "several_paths"])
+def test_restart(files: str, folder: Path, request: pytest.FixtureRequest) -> None:
     """What read_restart opens can be asked as well."""
-    outcome = run_deck(deck(run=["run 0", "write_restart system.restart"]), committee_path, folder, 2)
+    paths = request.getfixturevalue(files)
+    outcome = run_deck(deck(run=["run 0", "write_restart system.restart"]), paths, folder, 2)
     assert outcome.returncode == 0, outcome.text[-2000:]
     lines = ["read_restart system.restart", "neighbor 0.8 bin", *ASK, "run 0", WRITE, ""]
     (folder / "in.lammps").write_text("\n".join(lines))
     outcome = launch(folder)
     assert outcome.returncode == 0, outcome.text[-2000:]
-    check(folder, outcome.text, committee_path, triclinic())
+    check(folder, outcome.text, paths, triclinic())

@@ -50,7 +50,7 @@ def test_describes_the_model(engine, path):
     assert engine.family == "panna"
     assert engine.elements == ELEMENTS
     assert engine.cutoff == 4.6
-    assert engine.card["elements"] == ELEMENTS
+    assert engine.cards[0]["elements"] == ELEMENTS
     assert len(engine.weights_sha256) == 64
     assert engine.memory_usage > 1000
     assert engine.kernels != "reference" == Engine(path, kernels="reference").kernels

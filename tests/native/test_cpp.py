@@ -124,7 +124,7 @@ def test_mutated_model_files(quick, model_paths):
     assert "all passed" in output
 
 
-@pytest.mark.parametrize("test", ["test_kernels", "test_descriptor"])
+@pytest.mark.parametrize("test", ["test_kernels", "test_descriptor", "test_mean_potential"])
 def test_kernels(quick, model_paths, test):
     program = quick.program(test, *engine_sources(portable_only=True))
     assert "all passed" in run([program, *model_paths])

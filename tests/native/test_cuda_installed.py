@@ -36,7 +36,8 @@ def opened(engine: ctypes.CDLL, path, device: str) -> str:
     """Open a model on a device and return what went wrong, empty if nothing."""
     model = ctypes.c_void_p()
     options = Options(device=device.encode())
-    status = engine.panna_plus_open(str(path).encode(), ctypes.byref(options), ctypes.byref(model))
+    paths = (ctypes.c_char_p * 1)(str(path).encode())
+    status = engine.panna_plus_open(paths, 1, ctypes.byref(options), ctypes.byref(model))
     if status == 0:
         engine.panna_plus_close(model)
     return engine.panna_plus_last_error().decode() if status else ""

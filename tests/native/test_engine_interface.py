@@ -27,7 +27,7 @@ def test_description(model_path):
     path = model_path("mbp")
     engine, file = Engine(path), read_model(path)
     assert (engine.family, engine.elements, engine.cutoff) == ("panna", ["Si", "O", "H"], 5.0)
-    assert engine.card == file.card and engine.weights_sha256 == file.card["weights_sha256"]
+    assert engine.cards == [file.card] and engine.weights_sha256 == file.card["weights_sha256"]
     assert engine.memory_usage > 8 * file.arrays["element/Si/layer/0/weight"].size
     assert engine.kernels in ("x86-64-v4", "x86-64-v3", "x86-64-v2", "portable")
     assert Engine(path, kernels="reference").kernels == "reference"

@@ -56,8 +56,8 @@ def engine() -> ctypes.CDLL:
 
 def test_atoms_pairs_and_bytes_are_named(engine: ctypes.CDLL, model_path) -> None:
     model = ctypes.c_void_p()
-    path = str(model_path()).encode()
-    assert engine.panna_plus_open(path, ctypes.byref(Options()), ctypes.byref(model)) == 0
+    paths = (ctypes.c_char_p * 1)(str(model_path()).encode())
+    assert engine.panna_plus_open(paths, 1, ctypes.byref(Options()), ctypes.byref(model)) == 0
     positions = np.array([[3.0 * k, 0, 0] for k in range(N_CENTERS)])
     forces = np.zeros((N_CENTERS, 3))
     species, centers = np.zeros(N_CENTERS, np.int32), np.arange(N_CENTERS, dtype=np.int32)

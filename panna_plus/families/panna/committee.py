@@ -9,9 +9,13 @@ from panna_plus.errors import ModelFileError, require
 from panna_plus.families.panna.model import PannaPotential
 from panna_plus.families.panna.statistics import pooled
 
+AS_FILES = (
+    'give them as several files, which are a committee too: PannaPlusCalculator(["A.pt", "B.pt"]) in ASE, '
+    "'pair_coeff * * A.pt B.pt Si O' in LAMMPS"
+)
 ADVICE = (
-    "a committee evaluates one descriptor for all of its members. Train them with the same `model.descriptor`, or keep "
-    "them as several files: one calculator each in ASE, `pair_style hybrid/scaled` with a share each in LAMMPS"
+    "a merged committee evaluates one descriptor for all of its members. Train them with the same `model.descriptor`, "
+    f"or {AS_FILES}"
 )
 
 
@@ -39,7 +43,7 @@ def committee_of(potentials: Sequence[PannaPotential], names: Sequence[str]) -> 
             potential.repulsion is None,
             ModelFileError,
             f"'{name}' has a learned repulsion, of which each member would have another: committees are of models "
-            "trained without `model.terms.repulsion`",
+            f"trained without `model.terms.repulsion`; or {AS_FILES}",
         )
     for other, name in zip(potentials[1:], names[1:], strict=True):
         found = difference(first, other)

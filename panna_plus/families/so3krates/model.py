@@ -21,8 +21,8 @@ from panna_plus.layers.pairs import Pairs, safe_distances, unit_vectors
 from panna_plus.layers.radial_basis import radial_basis
 from panna_plus.layers.spherical_harmonics import SphericalHarmonics
 from panna_plus.layers.terms import EnergyTerms
-from panna_plus.potential import Potential, Prediction
-from panna_plus.remarks import remarks_on, require_known_states, require_whole_numbers
+from panna_plus.potential import Potential
+from panna_plus.remarks import require_whole_numbers
 
 LONE_ATOM = ("reference", "network")
 
@@ -205,16 +205,6 @@ class So3kratesPotential(Potential):
         states = {"charge": graph.charges.tolist(), "spin": graph.spins.tolist()}
         require_whole_numbers(states, self.state_ranges)
         return graph
-
-    def check(self, charges: Tensor, spins: Tensor) -> None:
-        """Refuse charges and spins that are no whole numbers, and spins that the training did not have."""
-        require_known_states({"charge": charges.tolist(), "spin": spins.tolist()}, self.state_ranges)
-
-    def remarks(self, graph: AtomicGraph, prediction: Prediction) -> dict[str, str]:
-        details = {name: value.detach().cpu().numpy() for name, value in prediction.details.items()}
-        is_periodic = (~torch.isnan(graph.volumes)).tolist()
-        species = graph.species.cpu().numpy()
-        return remarks_on(graph.charges.tolist(), is_periodic, species, details, self.elements, self.state_ranges)
 
     def initialize(self, inputs: Sequence[AtomicGraph]) -> None:
         """Take the mean number of neighbors and the ranges of charge and spin from the training frames."""

@@ -23,7 +23,8 @@ class Model {
     options.precision = precision == "mixed" ? PANNA_PLUS_MIXED : PANNA_PLUS_DOUBLE;
     options.device = device.c_str();
     options.kernels = kernels.c_str();
-    require_done(panna_plus_open(path.c_str(), &options, &model_));
+    const char *const paths[] = {path.c_str()};
+    require_done(panna_plus_open(paths, 1, &options, &model_));
     try {
       require_done(panna_plus_describe(model_, &about));
     } catch (...) {
