@@ -4,7 +4,6 @@ Without a GPU: a copy of the installation with the emulated CUDA library, which 
 devices are those of CUDA_VISIBLE_DEVICES. With one (`-m gpu`): the installation itself.
 """
 
-import ctypes
 import re
 import shutil
 import subprocess
@@ -16,13 +15,13 @@ import pytest
 
 from panna_plus.families.panna.committee import committee_of
 from panna_plus.native.cuda_building import LIBRARY_NAME
-from panna_plus.native.library import library_path
 from tests.lammps.deck import BIN, MEASURE, REPORT, Deck, Measured, Outcome, finish, launch, read_results, write
 from tests.lammps.installation import copied_installation
 from tests.lammps.models import REFERENCE_ENERGIES
 from tests.lammps.structures import cluster, one_atom, triclinic, with_helium
 from tests.lammps.test_messages import flat
 from tests.lammps.test_uncertainty import member
+from tests.native.c_interface import engine_library
 from tests.native.test_cuda_emulated import emulated_library, quick_builder
 from tests.small_model import write_unchecked
 
@@ -64,8 +63,7 @@ def emulated(request: pytest.FixtureRequest) -> Machine:
 
 @pytest.fixture(scope="module")
 def gpu() -> Machine:
-    engine = ctypes.CDLL(str(library_path()))
-    engine.panna_plus_last_error.restype = ctypes.c_char_p
+    engine = engine_library()
     if engine.panna_plus_cuda_devices() == 0:
         pytest.skip(f"no CUDA device: {engine.panna_plus_last_error().decode()}")
     return Machine(limits=GPU_LIMITS)

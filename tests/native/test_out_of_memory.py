@@ -5,59 +5,15 @@ import ctypes
 import numpy as np
 import pytest
 
-from panna_plus.native.library import library_path
+from tests.native.c_interface import Neighborhood, Results, checked, engine_library, opened_model
 
 # Rows whose forces no machine can hold: each thread wants an array of them, and threads share more than a few centers.
 TOO_MANY = 2**45
 N_CENTERS = 100
 
 
-class Options(ctypes.Structure):
-    """PannaPlusOptions, as far as it is set here."""
-
-    _fields_ = (("precision", ctypes.c_int), ("rest", ctypes.c_char * 64))
-
-
-class Neighborhood(ctypes.Structure):
-    """PannaPlusNeighborhood, as far as it is set here."""
-
-    _fields_ = (
-        ("n_atoms", ctypes.c_int64),
-        ("positions", ctypes.c_void_p),
-        ("species", ctypes.c_void_p),
-        ("n_centers", ctypes.c_int64),
-        ("centers", ctypes.c_void_p),
-        ("n_neighbors", ctypes.c_void_p),
-        ("neighbors", ctypes.c_void_p),
-        ("neighbor_mask", ctypes.c_int32),
-        ("n_threads", ctypes.c_int32),
-        ("rest", ctypes.c_char * 128),
-    )
-
-
-class Results(ctypes.Structure):
-    """PannaPlusResults, as far as it is set here."""
-
-    _fields_ = (
-        ("energy_and_virial", ctypes.c_double * 7),
-        ("atomic_energies", ctypes.c_void_p),
-        ("forces", ctypes.c_void_p),
-        ("rest", ctypes.c_char * 256),
-    )
-
-
-@pytest.fixture
-def engine() -> ctypes.CDLL:
-    library = ctypes.CDLL(str(library_path()))
-    library.panna_plus_last_error.restype = ctypes.c_char_p
-    library.panna_plus_close.argtypes = (ctypes.c_void_p,)
-    return library
-
-
-def test_atoms_pairs_and_bytes_are_named(engine: ctypes.CDLL, model_path) -> None:
-    model = ctypes.c_void_p()
-    paths = (ctypes.c_char_p * 1)(str(model_path()).encode())
-    assert engine.panna_plus_open(paths, 1, ctypes.byref(Options()), ctypes.byref(model)) == 0
+def test_atoms_pairs_and_bytes_are_named(model_path) -> None:
+    engine = engine_library()
     positions = np.array([[3.0 * k, 0, 0] for k in range(N_CENTERS)])
     forces = np.zeros((N_CENTERS, 3))
     species, centers = np.zeros(N_CENTERS, np.int32), np.arange(N_CENTERS, dtype=np.int32)
@@ -77,10 +33,9 @@ def test_atoms_pairs_and_bytes_are_named(engine: ctypes.CDLL, model_path) -> Non
         n_threads=2,
     )
     results = Results(forces=forces.ctypes.data)
-    status = engine.panna_plus_compute(model, ctypes.byref(atoms), ctypes.byref(results))
-    reason = engine.panna_plus_last_error().decode()
-    engine.panna_plus_close(model)
-    assert status == 1
+    with opened_model(engine, model_path()) as model, pytest.raises(ValueError) as failure:
+        checked(engine, engine.panna_plus_compute(model, ctypes.byref(atoms), ctypes.byref(results)))
+    reason = str(failure.value)
     assert reason.startswith(
         f"out of memory: {N_CENTERS} atoms and {TOO_MANY - N_CENTERS} images with {N_CENTERS - 1} listed pairs, "
         "beside a model of "

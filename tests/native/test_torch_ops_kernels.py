@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from panna_plus.native.library import library_path
+from tests.native.c_interface import checked, engine_library
 from tests.native.descriptor_inputs import KINDS, Lists, by_reference, descriptor, random_lists, relative_error
 
 NAMES = ("x86-64-v4", "x86-64-v3", "x86-64-v2", "portable")
@@ -31,17 +31,11 @@ class Pairs(ctypes.Structure):
 
 @pytest.fixture(scope="module")
 def library() -> ctypes.CDLL:
-    library = ctypes.CDLL(str(library_path()))
-    library.panna_plus_last_error.restype = ctypes.c_char_p
+    library = engine_library()
     library.panna_plus_descriptor_n_features.restype = ctypes.c_int64
     library.panna_plus_descriptor_close.restype = None
     library.panna_plus_device_descriptor_memory.restype = ctypes.c_int64
     return library
-
-
-def checked(library, status: int) -> None:
-    if status != 0:
-        raise ValueError(library.panna_plus_last_error().decode())
 
 
 def named_arrays(functions) -> dict[str, np.ndarray]:
