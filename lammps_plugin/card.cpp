@@ -3,6 +3,7 @@
 
 #include <cstdio>
 #include <cstdlib>
+#include <cstring>
 #include <string_view>
 
 namespace panna_plus_lammps {
@@ -99,6 +100,17 @@ std::string term(const std::vector<CardEntry> &card, const std::string &name)
   return entry(card, {"family_parameters", "terms", name});
 }
 
+/// " meV/angstrom", say: in the letters of a log file, empty if the card does not tell.
+std::string unit_of_errors(const std::vector<CardEntry> &card, const std::string &quantity)
+{
+  std::string unit = entry(card, {"errors", "units", quantity});
+  for (const char *angstrom : {"\xc3\x85", "\\u00c5"}) {
+    const auto at = unit.find(angstrom);
+    if (at != std::string::npos) unit.replace(at, std::strlen(angstrom), "angstrom");
+  }
+  return unit.empty() ? unit : " " + unit;
+}
+
 }    // namespace
 
 std::vector<CardEntry> card_entries(const std::string &json)
@@ -118,7 +130,7 @@ std::vector<std::string> error_lines(const std::vector<CardEntry> &card)
       lines.push_back(keys[1] + ": ");
     else
       lines.back() += ", ";
-    lines.back() += keys[2] + " " + number;
+    lines.back() += keys[2] + " " + number + unit_of_errors(card, keys[2]);
     split = keys[1];
   }
   return lines;

@@ -20,7 +20,8 @@ struct CardEntry {
 /// that is not JSON: the engine has checked the card already, and the log can do without the rest.
 std::vector<CardEntry> card_entries(const std::string &json);
 
-/// The mean absolute errors of the card, one line per split: "validation: energy 0.0021, forces 0.058".
+/// The mean absolute errors of the card, one line per split:
+/// "validation: energy 2.1 meV/atom, forces 58 meV/angstrom".
 std::vector<std::string> error_lines(const std::vector<CardEntry> &card);
 
 /// Of models with long-range terms, angstrom, as the card has them; 0 for others.

@@ -75,7 +75,7 @@ std::string PairPannaPlus::setting_lines(const std::string &devices) const
   const bool is_alone = model_->files().size() == 1;
   for (const ModelFile &file : model_->files())
     for (const std::string &line : error_lines(card_entries(file.card)))
-      text += "  mean absolute errors (eV, angstrom)" + (is_alone ? "" : " of " + file.path) + ", " + line + "\n";
+      text += "  mean absolute errors" + (is_alone ? "" : " of " + file.path) + ", " + line + "\n";
   text += uncertainty_.summary();
   return text + "  units " + units_.style + ": 1 angstrom = " + decimal(units_.length) + ", 1 eV = " +
       decimal(units_.energy) + "\n";

@@ -102,7 +102,8 @@ def write_model(name: str, folder: Path) -> TestModel:
         potential.charge_range.copy_(torch.tensor([-1.0, 1.0]))
         potential.spin_range.copy_(torch.tensor([0.0, 2.0]))
     path = folder / "model.pt"
-    export_model(potential, path, graphs, {"errors": {"validation": {"forces": {"mae": 0.0625, "rmse": 0.1}}}})
+    errors = {"units": {"forces": "meV/Å"}, "validation": {"forces": {"mae": 62.5, "rmse": 100.0}}}
+    export_model(potential, path, graphs, {"errors": errors})
     model, _ = load_potential(path)
     for graph in graphs:
         forces = model.predict(graph).forces.numpy()

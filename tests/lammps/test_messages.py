@@ -174,7 +174,7 @@ def test_the_log_says_what_runs(model_path: str, folder: Path) -> None:
         r"panna_plus model \S+model.pt: family panna, weights [0-9a-f]{12}",
         r"types: 1 = O, 2 = NULL, 3 = Si",
         r"cutoff 4.6 angstrom, precision double, guard on, backend native",
-        r"validation: forces 0.0625",
+        r"mean absolute errors, validation: forces 62\.5 meV/angstrom\n",
         r"units real: 1 angstrom = 1, 1 eV = 23.06055",
         r"Lot, Pellegrini",
     ):

@@ -62,7 +62,7 @@ def test_the_log_says_what_each_file_is(models: Callable[[str], TestModel], fold
         rf"  {second}: family so3krates, weights [0-9a-f]{{12}}\n",
         r"  types: 1 = O, 2 = Si\n  cutoff 4.6 angstrom",
         r"  charge 1, spin 2, lr_cutoff 4.4 angstrom, damping 1.5 angstrom\n",
-        rf"  mean absolute errors \(eV, angstrom\) of {first}, validation: forces 0.0625",
+        rf"  mean absolute errors of {first}, validation: forces 62\.5 meV/angstrom\n",
         r"  committee of 2: 'compute pair' gives 1 the largest",
         "total charge 1: no reference|a periodic cell with a total charge",
     ):
