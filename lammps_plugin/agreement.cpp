@@ -22,7 +22,7 @@ Verdict agree(const std::string &complaint, double closest_ratio, double lowest_
   MPI_Comm_size(world, &n_ranks);
   // Causes before echoes.
   const int place = complaint.empty() ? 2 * n_ranks : is_echo(complaint) ? n_ranks + me : me;
-  const double mine[3] = {static_cast<double>(place), std::min(closest_ratio, 1e30), std::min(lowest_ratio, 1e30)};
+  double mine[3] = {static_cast<double>(place), std::min(closest_ratio, 1e30), std::min(lowest_ratio, 1e30)};
   double smallest[3];
   MPI_Allreduce(mine, smallest, 3, MPI_DOUBLE, MPI_MIN, world);
   const int first = static_cast<int>(smallest[0]);

@@ -4,7 +4,8 @@
 #ifndef PANNA_PLUS_AGREEMENT_H
 #define PANNA_PLUS_AGREEMENT_H
 
-#include <mpi.h>
+#include "mpi_symbols.h"
+
 #include <string>
 
 namespace panna_plus_lammps {

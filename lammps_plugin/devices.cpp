@@ -3,6 +3,7 @@
 
 #include "comm.h"
 #include "error.h"
+#include "mpi_symbols.h"
 #include "universe.h"
 
 #include <algorithm>
@@ -129,8 +130,8 @@ std::string device_of_rank(LAMMPS_NS::LAMMPS *lammps, const Options &options)
   const bool is_automatic = options.device == "auto";
   if (is_automatic && options.backend == Backend::torch) return "cpu";
   if (!is_automatic && options.device != "cuda") return options.device;
-  const int n_devices = usable_devices(options.backend), place = place_on_node(lammps);
-  int fewest = 0;
+  const int place = place_on_node(lammps);
+  int n_devices = usable_devices(options.backend), fewest = 0;
   MPI_Allreduce(&n_devices, &fewest, 1, MPI_INT, MPI_MIN, lammps->world);
   if (fewest == 0 && is_automatic) return "cpu";
   return n_devices > 0 ? "cuda:" + std::to_string(place % n_devices) : "cuda";

@@ -8,13 +8,14 @@
 #ifndef PANNA_PLUS_LAMMPS_COMPAT_H
 #define PANNA_PLUS_LAMMPS_COMPAT_H
 
+#include "mpi_symbols.h"
+
 #include "lammps.h"
 #include "library.h"
 #include "lmptype.h"
 #include "pair.h"
 
 #include <dlfcn.h>
-#include <mpi.h>
 #include <string>
 #include <string_view>
 
@@ -28,15 +29,30 @@
 
 namespace LAMMPS_NS {
 
-/// The one function that is used of a class whose header is not installed.
+// What is used of two classes whose headers are not installed, or include one that is not (4 Jul 2026).
+
+class CiteMe {
+ public:
+  void add(const std::string &reference);
+};
+
+/// One function, which has two names.
 class LabelMap {
  public:
-  int find(const std::string &label, int kind) const;    // -1: there is none
+  __attribute__((weak)) int find(const std::string &label, int kind) const;         // until 2025
+  __attribute__((weak)) int find_type(const std::string &label, int kind) const;    // in 2026
 };
 
 }    // namespace LAMMPS_NS
 
 namespace panna_plus_lammps {
+
+/// The atom type, or whatever `kind` is, that has a label; -1: there is none.
+inline int type_with_label(const LAMMPS_NS::LabelMap &labels, const std::string &label, int kind)
+{
+  const auto older = &LAMMPS_NS::LabelMap::find, newer = &LAMMPS_NS::LabelMap::find_type;
+  return (labels.*(newer ? newer : older))(label, kind);
+}
 
 // Sending some numbers per atom: older releases have no argument for how many, and take what the style announces as
 // the most that may come; what is packed is what travels. The last argument chooses: 0 prefers the first of each pair.
@@ -80,25 +96,30 @@ static_assert(sizeof(PluginStyle) == 56, "LAMMPS reads exactly seven pointers");
 using RegisterStyle = void (*)(PluginStyle *style, void *lammps);
 
 // Implementations of MPI differ in the size of a communicator, so one compiled for another cannot even ask
-// the communicator of LAMMPS for its rank.
+// the communicator of LAMMPS for its rank. What is neither of the others has the binary interface of MPICH.
+constexpr std::string_view no_mpi = "no MPI";
 #if defined(OPEN_MPI)
 constexpr std::string_view compiled_mpi = "Open MPI";
-#elif defined(MPICH_NUMVERSION)
-constexpr std::string_view compiled_mpi = "MPICH";
+#elif defined(MPI_STUBS)
+constexpr std::string_view compiled_mpi = no_mpi;
 #else
-constexpr std::string_view compiled_mpi = "no MPI";
+constexpr std::string_view compiled_mpi = "MPICH";
 #endif
 
-/// The kind of MPI in this process; what is neither of the others has the binary interface of MPICH.
+/// The kind of MPI that LAMMPS uses in this process.
 inline std::string running_mpi()
 {
+  // The stand-in of a LAMMPS without MPI is compiled as C++. It comes first: the process may hold an MPI besides.
+  void *symbol = dlsym(RTLD_DEFAULT, "_Z23MPI_Get_library_versionPcPi");
+  if (!symbol) symbol = dlsym(RTLD_DEFAULT, "MPI_Get_library_version");
+  if (!symbol) return "an MPI that cannot be asked for its name";
   constexpr int longest = 8192;    // more than any implementation needs
   static char text[longest];
   int length = 0;
-  MPI_Get_library_version(text, &length);
+  reinterpret_cast<int (*)(char *, int *)>(symbol)(text, &length);
   const std::string_view name(text);
   if (name.find("Open MPI") != name.npos) return "Open MPI";
-  return name.find("STUBS") != name.npos ? "no MPI" : "MPICH";
+  return name.find("STUBS") != name.npos ? std::string(no_mpi) : "MPICH";
 }
 
 /// Empty, or a sentence for the user. To be asked before anything of LAMMPS is touched.
@@ -111,16 +132,23 @@ inline std::string mpi_mismatch()
          "(docs/how-to/another-lammps.md). The pair style is not available in this run.";
 }
 
-/// The size of atom ids is chosen when LAMMPS is compiled. Returns a sentence as above.
+/// Sizes of integers in bytes, as people choose them when they compile LAMMPS.
+inline std::string name_of_sizes(int atom_id, int counter)
+{
+  const std::string name = counter == 4 ? "SMALLSMALL" : atom_id == 4 ? "SMALLBIG" : "BIGBIG";
+  return "LAMMPS_SIZES " + name + " (" + std::to_string(8 * atom_id) + "-bit atom ids)";
+}
+
+/// As above, for these sizes.
 inline std::string size_mismatch()
 {
   using Ask = decltype(&lammps_extract_setting);
   const auto ask = reinterpret_cast<Ask>(dlsym(RTLD_DEFAULT, "lammps_extract_setting"));
-  const int compiled = sizeof(LAMMPS_NS::tagint), running = ask ? ask(nullptr, "tagint") : compiled;
+  const std::string compiled = name_of_sizes(sizeof(LAMMPS_NS::tagint), sizeof(LAMMPS_NS::bigint));
+  const std::string running = ask ? name_of_sizes(ask(nullptr, "tagint"), ask(nullptr, "bigint")) : compiled;
   if (running == compiled) return {};
-  return "pair_style panna_plus was compiled for a LAMMPS with " + std::to_string(8 * compiled) +
-         "-bit atom ids, but this one has " + std::to_string(8 * running) +
-         "-bit ids: build the plugin with this lmp as LAMMPS_PROGRAM (docs/how-to/another-lammps.md). The pair style is "
+  return "pair_style panna_plus was compiled for a LAMMPS with " + compiled + ", but this one has " + running +
+         ": build the plugin with this lmp as LAMMPS_PROGRAM (docs/how-to/another-lammps.md). The pair style is "
          "not available in this run.";
 }
 

@@ -6,6 +6,7 @@
 #include "charge_checks.h"
 #include "coefficients.h"
 #include "devices.h"
+#include "lammps_compat.h"
 #include "setup_checks.h"
 #include "type_labels.h"
 

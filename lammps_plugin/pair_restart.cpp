@@ -11,6 +11,7 @@
 #include "atom.h"
 #include "comm.h"
 #include "error.h"
+#include "mpi_symbols.h"
 #include "utils.h"
 
 #include <sstream>

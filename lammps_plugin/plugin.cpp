@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "lammps_compat.h"
+#include "mpi_symbols.h"
 #include "pair_panna_plus.h"
 
 #include <cstdio>

@@ -7,7 +7,9 @@
 #include "error.h"
 #include "force.h"
 #include "group.h"
+#include "lammps_compat.h"
 #include "modify.h"
+#include "mpi_symbols.h"
 #include "neighbor.h"
 
 #include <cmath>
@@ -43,16 +45,18 @@ Launched launched_processes()
   return largest;
 }
 
-/// The mpiexec that belongs to the MPI library of this process.
+/// How to start this LAMMPS: by the mpiexec of the MPI library of this process, if it has one.
 std::string matching_launcher()
 {
+  if (compiled_mpi == no_mpi) return "This LAMMPS was compiled without MPI: start it without mpirun";
+  const std::string use = "This mpirun belongs to another MPI: use ";
   Dl_info library{};
-  if (!dladdr(reinterpret_cast<const void *>(&MPI_Comm_size), &library) || !library.dli_fname) return "mpiexec";
+  if (!dladdr(reinterpret_cast<const void *>(&MPI_Comm_size), &library) || !library.dli_fname) return use + "mpiexec";
   std::error_code ignored;
   const auto file = std::filesystem::canonical(library.dli_fname, ignored);
   const auto launcher = file.parent_path().parent_path() / "bin/mpiexec";
-  return std::filesystem::exists(launcher, ignored) ? launcher.string()
-                                                    : "the mpiexec that belongs to " + std::string(library.dli_fname);
+  if (std::filesystem::exists(launcher, ignored)) return use + launcher.string();
+  return use + "the mpiexec that belongs to " + library.dli_fname;
 }
 
 double mass_of(const std::string &element)
@@ -88,9 +92,9 @@ void check_launcher(LAMMPS_NS::LAMMPS *lammps)
   if (n_ranks > 1 || launched.processes == 1) return;
   lammps->error->all(FLERR,
                      "pair_style panna_plus: the launcher started " + std::to_string(launched.processes) +
-                         " processes, but LAMMPS sees only itself: each would run the whole simulation. This mpirun "
-                         "belongs to another MPI: use " + matching_launcher() + " (where separate simulations are "
-                         "meant: env -u " + launched.variable + " lmp ...)");
+                         " processes, but LAMMPS sees only itself: each would run the whole simulation. " +
+                         matching_launcher() + " (where separate simulations are meant: env -u " +
+                         launched.variable + " lmp ...)");
 }
 
 void check_special_bonds(LAMMPS_NS::LAMMPS *lammps)

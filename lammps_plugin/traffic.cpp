@@ -5,6 +5,7 @@
 
 #include "comm.h"
 #include "force.h"
+#include "mpi_symbols.h"
 #include "pair.h"
 
 #include <algorithm>

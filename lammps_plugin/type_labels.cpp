@@ -18,7 +18,7 @@ std::vector<std::string> labeled_elements(const Atom &atom)
   std::vector<std::string> elements(atom.ntypes);
   if (!atom.labelmapflag) return elements;
   for (const ElementMass &entry : element_masses) {
-    const int type = atom.lmap->find(entry.symbol, Atom::ATOM);
+    const int type = type_with_label(*atom.lmap, entry.symbol, Atom::ATOM);
     if (type > 0) elements[type - 1] = entry.symbol;
   }
   return elements;

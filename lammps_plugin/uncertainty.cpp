@@ -6,6 +6,7 @@
 #include "compute.h"
 #include "error.h"
 #include "modify.h"
+#include "mpi_symbols.h"
 #include "update.h"
 
 #include <algorithm>

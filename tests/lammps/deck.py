@@ -1,11 +1,18 @@
-"""Decks with what only tests need: several models of units, ids with gaps, bonds, lines anywhere."""
+"""Decks with what only tests need: several models of units, ids with gaps, bonds, lines anywhere.
 
+The environment variable PANNA_PLUS_LAMMPS=LMP:FOLDER names another `lmp` to run them with, and the folder of the pair
+style that was built for it. What it cannot do, for want of MPI or of a package, is skipped.
+"""
+
+import os
+import re
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from panna_plus.verify import deck as package
 from panna_plus.verify.deck import (
@@ -21,7 +28,7 @@ from panna_plus.verify.deck import (
     read_results,
 )
 from panna_plus.verify.processes import run
-from panna_plus.verify.programs import INPUT, LOG
+from panna_plus.verify.programs import NO_MPI, SMALL_RUN, build_of, lammps_command
 
 __all__ = [
     "BIN",
@@ -39,12 +46,17 @@ __all__ = [
     "matrices",
     "measure",
     "measures",
+    "need_stock_lammps",
     "read_results",
     "run_deck",
     "write",
 ]
 
 BIN = Path(sys.executable).parent
+OTHER_LAMMPS, OTHER_PLUGIN = (
+    map(Path, text.split(":")) if (text := os.environ.get("PANNA_PLUS_LAMMPS")) else (None, None)
+)
+NO_PACKAGE = re.compile(r"(?:is part of the|without) (\S+) package (?:which is not enabled|installed)")
 TIME_LIMIT = 120  # s: a rank that waits for another one must not hang the tests
 
 
@@ -109,17 +121,26 @@ class Outcome:
     folder: Path
 
 
+def need_stock_lammps() -> None:
+    """Skip what copies or changes the installed pair style, where the tests run another LAMMPS."""
+    if OTHER_LAMMPS:
+        pytest.skip("about the pair style of the stock LAMMPS")
+
+
 def launch(folder: Path, ranks: int = 1, environment: dict[str, str] | None = None) -> Outcome:
     """Run `in.lammps` in a folder; one rank runs without mpiexec, as people do."""
-    command = [str(BIN / "lmp"), "-in", INPUT, "-log", LOG]
-    if ranks > 1:
-        command = [str(BIN / "mpiexec"), "-n", str(ranks), *command]
-    return finish(command, folder, environment)
+    if ranks > 1 and OTHER_LAMMPS and build_of(OTHER_LAMMPS).mpi.family == NO_MPI:
+        pytest.skip(f"{OTHER_LAMMPS} was compiled without MPI")
+    environment = {**({"LAMMPS_PLUGIN_PATH": str(OTHER_PLUGIN)} if OTHER_PLUGIN else {}), **(environment or {})}
+    outcome = finish(lammps_command(ranks, OTHER_LAMMPS), folder, environment)
+    if OTHER_LAMMPS and (missing := NO_PACKAGE.search(re.sub(r"\s+", " ", outcome.text))):
+        pytest.skip(f"{OTHER_LAMMPS} was compiled without the package {missing[1]}")
+    return outcome
 
 
 def finish(command: list[str], folder: Path, environment: dict[str, str] | None = None) -> Outcome:
     """Run a command to its end and keep what it printed."""
-    done = run(command, TIME_LIMIT, folder, {"OMP_NUM_THREADS": "1", **(environment or {})})
+    done = run(command, TIME_LIMIT, folder, {**SMALL_RUN, **(environment or {})})
     assert not done.timed_out, f"{command} took longer than {TIME_LIMIT} s: {done.text[-3000:]}"
     return Outcome(done.returncode, done.text, folder)
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import panna_plus.lammps as entry
 from panna_plus.native.library import library_path
+from tests.lammps.deck import need_stock_lammps
 
 
 def copied_installation(folder: Path, libraries: Mapping[str, bytes | Path]) -> list[str]:
@@ -14,6 +15,7 @@ def copied_installation(folder: Path, libraries: Mapping[str, bytes | Path]) -> 
     `libraries` are files of the folder of the engine: their content, or what is copied there. Without any there is
     neither CUDA nor torch.
     """
+    need_stock_lammps()
     plugin, native = folder / "lammps/plugins/build/panna_plusplugin.so", folder / "native"
     plugin.parent.mkdir(parents=True)
     native.mkdir()

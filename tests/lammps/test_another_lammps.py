@@ -151,6 +151,7 @@ def stock_headers() -> Path:
 
 def pretender(folder: Path, **changes: str) -> Path:
     """Write a program that says of itself what `lmp` says, with some words changed."""
+    folder.mkdir(exist_ok=True)
     text = subprocess.run([str(BIN / "lmp"), "-h"], capture_output=True, text=True, timeout=60).stdout
     for old, new in changes.items():
         assert old in text
@@ -174,26 +175,74 @@ def test_another_size_of_ids_is_refused(cmake: str, model_path: str, folder: Pat
     text = refused(
         build(cmake, folder / "build", LAMMPS_HEADERS=stock_headers(), LAMMPS_PROGRAM=program), model_path, folder
     )
-    assert "compiled for a LAMMPS with 64-bit atom ids, but this one has 32-bit ids" in text
+    sizes = (
+        r"compiled for a LAMMPS with LAMMPS_SIZES BIGBIG \(64-bit atom ids\), but this one has LAMMPS_SIZES SMALLBIG"
+    )
+    assert re.search(sizes, text), text
 
 
-def test_another_mpi_is_refused(cmake: str, model_path: str, folder: Path) -> None:
-    (folder / "headers").mkdir()
+def headers_of_open_mpi(folder: Path) -> Path:
+    """Write an mpi.h of the kind whose types and operations are variables of the library."""
+    folder.mkdir()
     for header in mpi_headers().glob("mpi*.h"):
-        shutil.copy(header, folder / "headers")
-    with (folder / "headers/mpi.h").open("a") as file:
-        file.write("#define OPEN_MPI 1\n")
-    settings = {"LAMMPS_HEADERS": stock_headers(), "LAMMPS_PROGRAM": BIN / "lmp", "MPI_HEADERS": folder / "headers"}
+        shutil.copy(header, folder)
+    names = {name: name.lower() for name in ("MPI_CHAR", "MPI_COMM_WORLD", "MPI_DOUBLE", "MPI_INFO_NULL", "MPI_INT")}
+    names |= {name: f"mpi_op_{name[-3:].lower()}" for name in ("MPI_MAX", "MPI_MIN", "MPI_SUM")}
+    kinds = {"MPI_COMM_WORLD": "MPI_Comm", "MPI_INFO_NULL": "MPI_Info"}
+    lines = ["#define OPEN_MPI 1", "struct of_open_mpi;"]
+    for name, variable in names.items():
+        kind = kinds.get(name, "MPI_Op" if "op" in variable else "MPI_Datatype")
+        lines += [f"extern struct of_open_mpi ompi_{variable};", f"#undef {name}"]
+        lines += [f"#define {name} (({kind}) (unsigned long) &ompi_{variable})"]
+    with (folder / "mpi.h").open("a") as file:
+        file.write("\n".join([*lines, ""]))
+    return folder
+
+
+def headers_of_a_serial_lammps(folder: Path) -> Path:
+    folder.mkdir()
+    shutil.copy(Path(__file__).with_name("mpi_of_serial_lammps.h"), folder / "mpi.h")
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("kind", "says", "headers"),
+    [("Open MPI", "Open MPI v4.1.4,", headers_of_open_mpi), ("no MPI", "LAMMPS MPI STUBS", headers_of_a_serial_lammps)],
+)
+def test_another_mpi_is_refused(
+    kind: str, says: str, headers: Callable[[Path], Path], cmake: str, model_path: str, folder: Path
+) -> None:
+    """Its symbols are not in the process, and still it is the pair style that speaks."""
+    program = pretender(folder / "program", **{"MPICH Version:": says})
+    settings = {"LAMMPS_HEADERS": stock_headers(), "LAMMPS_PROGRAM": program, "MPI_HEADERS": headers(folder / "mpi")}
     text = refused(build(cmake, folder / "build", **settings), model_path, folder)
-    assert "compiled for a LAMMPS with Open MPI, but this one has MPICH" in text
+    assert f"compiled for a LAMMPS with {kind}, but this one has MPICH" in text
 
 
 def test_cmake_asks_for_what_it_lacks(cmake: str, folder: Path) -> None:
-    command = [cmake, "-S", str(SOURCES / "lammps_plugin"), "-B", str(folder)]
+    command = [cmake, "-S", str(SOURCES / "lammps_plugin"), "-B", str(folder / "build")]
+    headers, mpi = f"-DLAMMPS_HEADERS={stock_headers()}", f"-DMPI_HEADERS={mpi_headers()}"
+
+    def program(name: str, **changes: str) -> str:
+        return f"-DLAMMPS_PROGRAM={pretender(folder / name, **changes)}"
+
+    source_tree = folder / "src"
+    source_tree.mkdir()
+    (source_tree / "pair.h").touch()
+    (source_tree / "version.h").write_text('#define LAMMPS_VERSION "4 Feb 2025"\n')
     for settings, message in (
         ([], "LAMMPS_HEADERS is the folder of LAMMPS's pair.h"),
-        ([f"-DLAMMPS_HEADERS={stock_headers()}", "-DLAMMPS_PROGRAM=/bin/true"], "does not tell the release of LAMMPS"),
+        ([headers, "-DLAMMPS_PROGRAM=/bin/true"], "does not tell the release of LAMMPS"),
+        (
+            [headers, program("old", **{"22 Jul 2025": "6 Jan 2022"})],
+            "is LAMMPS 6 Jan 2022: panna_plus supports the releases",
+        ),
+        ([headers, program("without", PLUGIN="PLUMED")], "cannot load plugins: build LAMMPS with -D PKG_PLUGIN=yes"),
+        ([f"-DLAMMPS_HEADERS={source_tree}", program("other")], "is LAMMPS 22 Jul 2025, but"),
+        ([headers, mpi, program("open", **{"MPICH Version:": "Open MPI v4"})], "was compiled with Open MPI, but"),
+        ([headers, program("serial", **{"MPICH Version:": "MPI STUBS"})], "no MPI: src/STUBS of its source tree"),
     ):
         done = subprocess.run([*command, *settings], capture_output=True, text=True, timeout=60)
         assert done.returncode != 0
-        assert message in re.sub(r"\s+", " ", done.stderr)
+        assert message in re.sub(r"\s+", " ", done.stderr), done.stderr
+        shutil.rmtree(folder / "build", ignore_errors=True)

@@ -12,7 +12,7 @@ import pytest
 
 import panna_plus.lammps as entry
 from panna_plus.errors import PannaPlusError
-from tests.lammps.deck import Deck, launch, write
+from tests.lammps.deck import Deck, launch, need_stock_lammps, write
 from tests.lammps.installation import copied_installation
 from tests.lammps.structures import triclinic
 
@@ -83,6 +83,7 @@ def test_load_names_what_is_wrong(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_plugin_of_another_build_says_so(model_path: str, folder: Path) -> None:
     """A plugin compiled for another update of the same release, loaded by name."""
+    need_stock_lammps()
     plugin = Path(entry.plugin_directory()) / "panna_plusplugin.so"
     content = plugin.read_bytes()
     assert content.count(b"stable_22Jul2025_update4") >= 1
@@ -99,6 +100,7 @@ def test_plugin_of_another_build_says_so(model_path: str, folder: Path) -> None:
 
 
 def test_plugin_away_from_its_engine_says_so(model_path: str, folder: Path) -> None:
+    need_stock_lammps()
     plugin = folder / "plugins/panna_plusplugin.so"
     plugin.parent.mkdir()
     shutil.copy(Path(entry.plugin_directory()) / "panna_plusplugin.so", plugin)
@@ -139,5 +141,8 @@ def test_plugin_shows_one_symbol_and_links_neither_lammps_nor_mpi() -> None:
         pytest.skip("binutils (nm, readelf) are not installed")
     defined = subprocess.run(["nm", "-D", "--defined-only", plugin], capture_output=True, text=True).stdout.split()
     assert defined[2::3] == ["lammpsplugin_init"]
+    undefined = subprocess.run(["nm", "-D", "--undefined-only", plugin], capture_output=True, text=True).stdout
+    kinds = dict(reversed(words) for words in re.findall(r"(\w) (MPI_\w+)", undefined))
+    assert set(kinds.values()) == {"w"}, "a process without one of them must open the plugin, and be told"
     needed = subprocess.run(["readelf", "-d", plugin], capture_output=True, text=True).stdout
     assert not re.search(r"lammps|mpi|torch|RUNPATH|RPATH", needed)

@@ -107,7 +107,10 @@ def test_folder_without_its_plugin(monkeypatch, tmp_path):
     ("change", "words"),
     [
         (lambda content: content[:3000], "it was ended by SIGBUS|file too short"),
-        (lambda content: content.replace(b"MPI_Comm_rank", b"MPI_Comm_rang"), "undefined symbol: MPI_Comm_rang"),
+        (
+            lambda content: content.replace(b"Memory7smalloc", b"Memory7smallot"),
+            "undefined symbol: _ZN9LAMMPS_NS6Memory7small",
+        ),
         (lambda _: b"not a library", "file too short|invalid ELF header"),
     ],
     ids=["truncated", "undefined symbol", "foreign"],
