@@ -6,6 +6,7 @@ import platform
 import textwrap
 from collections.abc import Callable
 from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from panna_plus import __version__
@@ -26,6 +27,13 @@ def add_parser(subparsers: Any) -> None:
         description="Look at everything that training and simulations need, run LAMMPS on 16 atoms, and say for each "
         "problem what to do. Exit code 0 if nothing is a problem.",
     )
+    parser.add_argument(
+        "--lammps",
+        type=Path,
+        metavar="LMP",
+        help="look at this lmp, which is not of this environment: what it is, and whether the pair style that it would "
+        "load fits",
+    )
     parser.add_argument("--json", action="store_true", help="print all findings as JSON, for bug reports")
     parser.set_defaults(run=run)
 
@@ -36,7 +44,7 @@ def run(args: argparse.Namespace) -> int:
 
     say = plain if args.json else printer()
     findings, last_section = [], ""
-    for section, finding in diagnose():
+    for section, finding in diagnose(args.lammps):
         findings.append((section, finding))
         if args.json:
             continue

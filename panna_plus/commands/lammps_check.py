@@ -46,6 +46,21 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument(
         "--precision", choices=("double", "mixed"), default="double", help="of the pair style; tolerances follow it"
     )
+    parser.add_argument(
+        "--backend",
+        choices=("auto", "native", "torch"),
+        default="auto",
+        help="of the pair style; ASE takes PyTorch too with torch",
+    )
+    parser.add_argument(
+        "--device", default="auto", help="of the pair style: auto, cpu, cuda or cuda:N (%(default)s); ASE: the CPU"
+    )
+    parser.add_argument(
+        "--lammps",
+        type=Path,
+        metavar="LMP",
+        help="another lmp than that of this environment; it finds its pair style by LAMMPS_PLUGIN_PATH",
+    )
     parser.add_argument("--units", choices=("metal", "real", "electron"), default="metal", help="of the LAMMPS input")
     parser.add_argument("--keep", type=Path, metavar="FOLDER", help="new folder for the inputs and what LAMMPS wrote")
     parser.set_defaults(run=run)
@@ -61,9 +76,9 @@ def run(args: argparse.Namespace) -> int:
     from panna_plus.verify.programs import lammps_command
 
     check_options(args)
-    lammps_command(max(args.ranks))  # what is missing is said before anything is computed
+    lammps_command(max(args.ranks), args.lammps)  # what is missing is said before anything is computed
     atoms = read_structure(args)
-    calculator = PannaPlusCalculator(args.model)
+    calculator = PannaPlusCalculator(args.model, backend="torch" if args.backend == "torch" else "auto", device="cpu")
     console = Console(highlight=False, markup=False)
     if not console.is_terminal:
         console.width = PLAIN_WIDTH
@@ -75,8 +90,9 @@ def run(args: argparse.Namespace) -> int:
             f"warning: the forces are weak (rms {reference.rms_force:.3g} eV/Å), which hides errors: add --rattle 0.1"
         )
         console.print(weak, style="yellow", soft_wrap=True)
-    state = " ".join(f"{key} {number_in_info(atoms, key):g}" for key in calculator.backend.state_ranges)
-    settings = Settings(args.ranks, args.precision, args.units, state)
+    state = [f"{key} {number_in_info(atoms, key):g}" for key in calculator.backend.state_ranges]
+    chosen = [f"{name} {value}" for name in ("backend", "device") if (value := getattr(args, name)) != "auto"]
+    settings = Settings(args.ranks, args.precision, args.units, " ".join([*chosen, *state]), args.lammps)
     with (
         nullcontext(args.keep) if args.keep else tempfile.TemporaryDirectory() as folder,
         console.status("LAMMPS runs ..."),
@@ -88,12 +104,24 @@ def run(args: argparse.Namespace) -> int:
 
 def check_options(args: argparse.Namespace) -> None:
     """Refuse options that mean nothing."""
+    from panna_plus.calculator.ase_calculator import DEVICE_NAME
+
     require(min(args.ranks) >= 1, ConfigError, f"--ranks must be 1 or more, found {min(args.ranks)}")
     require(args.rattle >= 0, ConfigError, f"--rattle must be a length of 0 Å or more, found {args.rattle}")
     require(
         args.keep is None or not args.keep.exists(),
         ConfigError,
         f"--keep makes a new folder, but '{args.keep}' exists: give another name or remove it",
+    )
+    require(
+        DEVICE_NAME.fullmatch(args.device) is not None,
+        ConfigError,
+        f"--device must be auto, cpu, cuda or cuda:N, found '{args.device}'",
+    )
+    require(
+        args.lammps is None or args.lammps.is_file(),
+        ConfigError,
+        f"--lammps is the path of a program, but '{args.lammps}' is no file",
     )
 
 

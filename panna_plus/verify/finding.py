@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import wraps
+from pathlib import Path
 from typing import Literal
 
 Status = Literal["ok", "warning", "problem", "skipped"]
@@ -39,7 +40,7 @@ class Finding:
     fix: str
 
 
-Probe = Callable[[], Finding]
+Probe = Callable[..., Finding]
 
 
 def ok(found: str) -> Verdict:
@@ -62,14 +63,14 @@ def skipped(reason: str) -> Verdict:
     return Verdict("skipped", reason, "")
 
 
-def probe(name: str) -> Callable[[Callable[[], Verdict]], Probe]:
+def probe(name: str) -> Callable[[Callable[..., Verdict]], Probe]:
     """Name a check and make sure that it never raises: its own failure becomes a problem."""
 
-    def decorate(check: Callable[[], Verdict]) -> Probe:
+    def decorate(check: Callable[..., Verdict]) -> Probe:
         @wraps(check)
-        def guarded() -> Finding:
+        def guarded(*subject: Path) -> Finding:
             try:
-                verdict = check()
+                verdict = check(*subject)
             except ImportError as error:
                 verdict = problem(
                     f"needs a package that cannot be imported: {error}",

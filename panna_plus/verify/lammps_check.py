@@ -213,12 +213,13 @@ def of_components(quantity: str, deviations: np.ndarray, tolerance: float) -> Co
 
 @dataclass(frozen=True)
 class Settings:
-    """How LAMMPS is run: numbers of ranks, precision and further options of the pair style, units."""
+    """How LAMMPS is run: numbers of ranks, precision and further options of the pair style, units, another `lmp`."""
 
     ranks: Sequence[int]
     precision: str = "double"
     units: str = "metal"
     options: str = ""
+    lmp: Path | None = None
 
 
 def folder_of(ranks: int, newton: str) -> str:
@@ -255,12 +256,9 @@ def run_checks(
             )
             place = folder / folder_of(ranks, newton)
             deck.write(str(model.resolve()), place)
-            yield one_run(reference, deck, frame, place, ranks, settings.precision)
-
-
-def one_run(reference: Reference, deck: Deck, frame: LammpsFrame, place: Path, ranks: int, precision: str) -> RunResult:
-    """Run a deck that was written into its folder and compare."""
-    failure = failure_of(run_lammps(place, ranks, RUN_SECONDS), ranks)
-    if failure:
-        return RunResult(ranks, deck.newton, failure=failure)
-    return RunResult(ranks, deck.newton, compare(reference, read_results(deck, place), frame, precision))
+            failure = failure_of(run_lammps(place, ranks, RUN_SECONDS, settings.lmp), ranks)
+            if failure:
+                yield RunResult(ranks, newton, failure=failure)
+            else:
+                compared = compare(reference, read_results(deck, place), frame, settings.precision)
+                yield RunResult(ranks, newton, compared)

@@ -43,7 +43,7 @@ def test_nothing_is_a_problem_here(monkeypatch, capsys):
     ],
 )
 def test_verdict_and_exit_code(findings, code, last_line, monkeypatch, capsys):
-    monkeypatch.setattr(probes, "diagnose", lambda: iter(findings))
+    monkeypatch.setattr(probes, "diagnose", lambda _: iter(findings))
     assert main(["doctor"]) == code
     assert capsys.readouterr().out.splitlines()[-1] == last_line
     assert main(["doctor", "--json"]) == code
@@ -55,7 +55,7 @@ def test_verdict_and_exit_code(findings, code, last_line, monkeypatch, capsys):
 def test_every_problem_has_its_fix_on_one_line(has_rich, monkeypatch, capsys):
     if not has_rich:
         monkeypatch.setitem(__import__("sys").modules, "rich.console", None)
-    monkeypatch.setattr(probes, "diagnose", lambda: iter([GOOD, WARNING, PROBLEM]))
+    monkeypatch.setattr(probes, "diagnose", lambda _: iter([GOOD, WARNING, PROBLEM]))
     main(["doctor"])
     lines = capsys.readouterr().out.splitlines()
     assert [line.strip() for line in lines if "fix:" in line] == [

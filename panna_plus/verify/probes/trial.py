@@ -1,4 +1,4 @@
-"""A simulation of 16 atoms in the LAMMPS of this environment, compared with the engine in Python."""
+"""A simulation of 16 atoms in LAMMPS, that of this environment or another, compared with the engine in Python."""
 
 import tempfile
 from pathlib import Path
@@ -34,23 +34,28 @@ def simulation(ranks: int) -> Verdict:
         return skipped("this environment has no lmp")
     if not (Path(plugin_directory()) / PLUGIN).is_file():
         return skipped("there is no pair style for this LAMMPS")
+    return compared_with_engine(ranks)
+
+
+def compared_with_engine(ranks: int, lmp: Path | None = None) -> Verdict:
+    """Run one step of the tiny model in LAMMPS, by default that of this environment, and compare energies."""
     with tempfile.TemporaryDirectory() as text:
         folder = Path(text)
         expected = reports_of(run_task("engine", text, seconds=TRIAL_SECONDS)).get("energy")
         if expected is None:
             return skipped("the native engine does not work")
-        return compared(folder, ranks, expected)
+        return compared(folder, ranks, expected, lmp)
 
 
-def compared(folder: Path, ranks: int, expected: float) -> Verdict:
+def compared(folder: Path, ranks: int, expected: float, lmp: Path | None) -> Verdict:
     """Run LAMMPS in a folder that holds the model, and judge what it says."""
     from panna_plus.verify.deck import MEASURE, REPORT, Deck, read_results
     from panna_plus.verify.tiny import tiny_atoms
 
     deck = Deck(tiny_atoms(), ["Si"], run=[*MEASURE, "run 0", REPORT])
     deck.write("model.pt", folder)
-    command = " ".join(lammps_command(ranks)[:-4])
-    failure = failure_of(run_lammps(folder, ranks, TRIAL_SECONDS), ranks)
+    command = " ".join(lammps_command(ranks, lmp)[:-4])
+    failure = failure_of(run_lammps(folder, ranks, TRIAL_SECONDS, lmp), ranks)
     if failure:
         return problem(f"{command} failed: {failure}", REMEDY)
     energy = read_results(deck, folder).energy
