@@ -30,7 +30,9 @@ def add_parser(subparsers: Any) -> None:
         "off, and compare energy, forces and virial with each other and with finite differences of the energy. Any "
         "cell and any periodicity. Exit code 1 if something deviates.",
     )
-    parser.add_argument("model", type=Path, help="model file")
+    parser.add_argument(
+        "models", type=Path, nargs="+", metavar="MODEL", help="model file, or several, which are a committee"
+    )
     parser.add_argument("structure", type=Path, help="structure: extended XYZ or anything ASE reads")
     parser.add_argument("--frame", type=int, default=0, metavar="N", help="frame of the file, from 0 (%(default)s)")
     parser.add_argument(
@@ -78,7 +80,7 @@ def run(args: argparse.Namespace) -> int:
     check_options(args)
     lammps_command(max(args.ranks), args.lammps)  # what is missing is said before anything is computed
     atoms = read_structure(args)
-    calculator = PannaPlusCalculator(args.model, backend="torch" if args.backend == "torch" else "auto", device="cpu")
+    calculator = PannaPlusCalculator(args.models, backend="torch" if args.backend == "torch" else "auto", device="cpu")
     console = Console(highlight=False, markup=False)
     if not console.is_terminal:
         console.width = PLAIN_WIDTH
@@ -97,7 +99,7 @@ def run(args: argparse.Namespace) -> int:
         nullcontext(args.keep) if args.keep else tempfile.TemporaryDirectory() as folder,
         console.status("LAMMPS runs ..."),
     ):
-        results = list(run_checks(reference, atoms, calculator.elements, args.model, settings, Path(folder)))
+        results = list(run_checks(reference, atoms, calculator.elements, args.models, settings, Path(folder)))
     console.print(table_of(results))
     return concluded(results, args.keep, console)
 

@@ -82,7 +82,7 @@ class Deck:
         return UNITS[self.units][0] if self.units in UNITS else 1.0
 
     def write(self, model: str, folder: Path) -> None:
-        """Write the input and its data file into a folder."""
+        """Write the input and its data file into a folder; `model`: one or more files as words of a script."""
         folder.mkdir(parents=True, exist_ok=True)
         (folder / DATA).write_text(self.data())
         (folder / INPUT).write_text(self.script(model))
@@ -108,7 +108,7 @@ class Deck:
 
     def pair_lines(self, model: str) -> list[str]:
         """Return the pair style."""
-        return [f"pair_style panna_plus {self.options}", f'pair_coeff * * "{model}" {" ".join(self.types)}']
+        return [f"pair_style panna_plus {self.options}", f"pair_coeff * * {model} {' '.join(self.types)}"]
 
     def data(self) -> str:
         """Return the data file."""

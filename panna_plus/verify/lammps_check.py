@@ -228,7 +228,12 @@ def folder_of(ranks: int, newton: str) -> str:
 
 
 def run_checks(
-    reference: Reference, atoms: Atoms, elements: Sequence[str], model: Path, settings: Settings, folder: Path
+    reference: Reference,
+    atoms: Atoms,
+    elements: Sequence[str],
+    models: Sequence[Path],
+    settings: Settings,
+    folder: Path,
 ) -> Iterator[RunResult]:
     """Run LAMMPS on each number of ranks with both newton settings; every run has a folder of its own.
 
@@ -239,11 +244,13 @@ def run_checks(
     atoms : ase.Atoms
     elements : sequence of str
         Of the model; all become atom types, in this order.
-    model : Path
+    models : sequence of Path
+        Several files are one potential, the mean of theirs.
     settings : Settings
     folder : Path
     """
     frame = lammps_frame(atoms)
+    words = " ".join(f'"{model.resolve()}"' for model in models)
     for ranks in settings.ranks:
         for newton in NEWTON:
             deck = Deck(
@@ -255,7 +262,7 @@ def run_checks(
                 run=[*measures(NO_CENTROIDS), "run 0", REPORT],
             )
             place = folder / folder_of(ranks, newton)
-            deck.write(str(model.resolve()), place)
+            deck.write(words, place)
             failure = failure_of(run_lammps(place, ranks, RUN_SECONDS, settings.lmp), ranks)
             if failure:
                 yield RunResult(ranks, newton, failure=failure)

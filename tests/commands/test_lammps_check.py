@@ -11,7 +11,7 @@ from tests.geometries import cluster, crystal
 from tests.lammps.deck import BIN
 from tests.lammps.models import write_model
 from tests.lammps.structures import STRUCTURES
-from tests.small_model import ELEMENTS, exported_small_model
+from tests.small_model import ELEMENTS, exported_small_model, small_potential, write_unchecked
 from tests.verify.fakes import script
 
 
@@ -35,6 +35,16 @@ def has_lammps():
 
 def check(model, structure, *options):
     return main(["lammps-check", str(model), str(structure), *options])
+
+
+@pytest.mark.lammps
+def test_several_files_are_checked_as_one_potential(model, structure, tmp_path, capsys, has_lammps):
+    other = write_unchecked(small_potential(5), tmp_path / "other one.pt")
+    kept = tmp_path / "kept"
+    assert main(["lammps-check", str(model), str(other), str(structure), "--ranks", "1", "--keep", str(kept)]) == 0
+    assert "LAMMPS and ASE agree in 2 runs" in capsys.readouterr().out
+    script = (kept / "1_rank_newton_on" / "in.lammps").read_text()
+    assert f'pair_coeff * * "{model}" "{other}" {" ".join(ELEMENTS)}\n' in script
 
 
 @pytest.mark.lammps

@@ -89,7 +89,7 @@ def test_a_deck_refuses_a_cell_that_lammps_would_not_take():
 
 def test_all_elements_are_types():
     frame = lammps_frame(Atoms("Cu", [[0, 0, 0]]))
-    script, data = Deck(frame.atoms, ["H", "Cu"]).script("a model.pt"), Deck(frame.atoms, ["H", "Cu"]).data()
+    script, data = Deck(frame.atoms, ["H", "Cu"]).script('"a model.pt"'), Deck(frame.atoms, ["H", "Cu"]).data()
     assert 'pair_coeff * * "a model.pt" H Cu' in script
     assert "boundary f f f" in script
     assert "2 atom types" in data and "\n1 2 1 1 1\n" in data
