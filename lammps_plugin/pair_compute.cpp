@@ -79,6 +79,7 @@ void PairPannaPlus::compute(int eflag, int vflag)
   stop_or_warn(complaint, results);
   if (!force->newton_pair) bring_ghosts_home();
   tally(results, scale);
+  if (cvflag_atom) warn_of_flux();
   if (uncertainty_.is_asked()) finish_uncertainty(scale);
   hand_out_details(scale * units_.energy);
 }
@@ -195,6 +196,18 @@ PannaPlusResults PairPannaPlus::wanted_results(int64_t n_atoms)
   uncertainty_.request(results, n);
   request_details(results, n_atoms);
   return results;
+}
+
+/// Once, in the first step that asks for centroid virials.
+void PairPannaPlus::warn_of_flux()
+{
+  if (warned_of_flux_ || !model_in_use_->has_messages()) return;
+  warned_of_flux_ = true;
+  if (comm->me == 0)
+    error->warning(FLERR,
+                   "pair_style panna_plus: centroid virials of a model with messages are an approximation, and a heat "
+                   "flux made of them may be off by a third or more: what a pair does to energies of atoms further away "
+                   "counts as if it were done to its own. Their sum, the virial, is exact. This warning is printed once");
 }
 
 /// Names the first atom with a value that is not finite among (n, 3) values; empty if all are.

@@ -79,7 +79,7 @@ PairPannaPlus::~PairPannaPlus()
 void PairPannaPlus::settings(int n_words, char **words)
 {
   forget_model();
-  warned_ = warned_of_ratios_ = false;
+  warned_ = warned_of_ratios_ = warned_of_flux_ = false;
   restarted_ = {};
   set_options(std::vector<std::string>(words, words + n_words));
   check_launcher(lmp);
@@ -221,25 +221,12 @@ void PairPannaPlus::init_style()
   check_exclusions(lmp, species_of_type_);
   check_masses(lmp, element_of_type_);
   check_computes(lmp);
-  say_whether_centroids_are_known();
   if (options_.charges) check_atoms_have_charges(lmp);
   neighbor->add_request(this, NeighConst::REQ_FULL | (has_deep_halo() ? NeighConst::REQ_GHOST : 0));
   if (has_deep_halo()) deep_halo_.ask_for(ghost_cutoff());
   if (options_.charges || model_->couples_ranks()) traffic_.announce();
   if (model_->has_messages()) check_tiles(lmp, ghost_cutoff());
   use_double_if_minimizing();
-}
-
-/// The native engine knows the gradient of a pair of atoms with messages as a whole, and not what of it belongs to the
-/// energy of which atom: LAMMPS then refuses the compute.
-void PairPannaPlus::say_whether_centroids_are_known()
-{
-  const bool is_known = !model_ || model_->message_cutoff() == 0.0 || options_.backend == Backend::torch;
-  centroidstressflag = is_known ? CENTROID_AVAIL : CENTROID_NOTAVAIL;
-  if (is_known) return;
-  // A hybrid style asked when its parts were made.
-  force->pair->centroidstressflag = CENTROID_NOTAVAIL;
-  check_centroid_computes(lmp);
 }
 
 /// How far atoms of other ranks must be known, in the script's units.

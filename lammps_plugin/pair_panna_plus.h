@@ -83,7 +83,6 @@ class PairPannaPlus : public LAMMPS_NS::Pair {
   void map_elements(const std::vector<std::string> &names);
   void mark_types();
   bool has_deep_halo() const;
-  void say_whether_centroids_are_known();
   double ghost_cutoff() const;
 
   // What the log says of the model: pair_summary.cpp
@@ -106,6 +105,7 @@ class PairPannaPlus : public LAMMPS_NS::Pair {
   void bring_ghosts_home();
   void finish_uncertainty(double scale);
   void tally(const PannaPlusResults &results, double scale);
+  void warn_of_flux();
   std::string atom_name(int64_t atom) const;
   std::string closest_pair_text(const PannaPlusResults &results) const;
 
@@ -143,6 +143,7 @@ class PairPannaPlus : public LAMMPS_NS::Pair {
   Uncertainty uncertainty_;
   bool warned_ = false;
   bool warned_of_ratios_ = false;
+  bool warned_of_flux_ = false;
   Restarted restarted_;    // until pair_coeff
 };
 

@@ -147,12 +147,4 @@ void check_computes(LAMMPS_NS::LAMMPS *lammps)
                          "groups. Compare two runs instead, with and without one of the groups");
 }
 
-void check_centroid_computes(LAMMPS_NS::LAMMPS *lammps)
-{
-  if (lammps->comm->me != 0 || lammps->modify->get_compute_by_style("^centroid/stress/atom").empty()) return;
-  lammps->error->warning(FLERR,
-                         "pair_style panna_plus: compute centroid/stress/atom has no pair part for models with "
-                         "messages on the native engine: use compute stress/atom for stresses, or 'backend torch'");
-}
-
 }    // namespace panna_plus_lammps

@@ -26,9 +26,6 @@ void check_masses(LAMMPS_NS::LAMMPS *lammps, const std::vector<std::string> &ele
 /// Warns, with the reason, where LAMMPS is about to refuse a compute that takes the energy of one pair of atoms.
 void check_computes(LAMMPS_NS::LAMMPS *lammps);
 
-/// The same for centroid virials, of a style that does not have them.
-void check_centroid_computes(LAMMPS_NS::LAMMPS *lammps);
-
 }    // namespace panna_plus_lammps
 
 #endif

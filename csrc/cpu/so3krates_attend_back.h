@@ -1,8 +1,7 @@
 // Derivatives of the energy with respect to what messages are made of. Filters are computed again, not kept.
 //
 // A pair whose rows both receive is listed once and gives everything to both rows. Any other pair is listed at each of
-// its rows that receives: there it gives that row its share, and half of the derivative with respect to the distance,
-// except in the first layer, where it is listed for what its first row receives alone.
+// its rows that receives: there it gives that row its share, and its gradient is that of what its first row receives.
 #pragma once
 
 #include "cpu/so3krates_attend.h"
@@ -91,15 +90,6 @@ void vector_adjoints(const ShapeView<T> &shape, const Tile<T> &tile, const Atten
   multiply(shape.sums.forward, 2 * tile.n, products, width, sums, shape.sums.forward.padded);
 }
 
-/// In the first layer: what a pair listed for its first row alone must not count, rows (2 tile_pairs, stride).
-template <class T>
-void drop_second_rows(const Tile<T> &tile, T *rows, int stride) {
-  for (int e = 0; e < tile.n; ++e) {
-    if (tile.is_shared[e]) continue;
-    for (int k = 0; k < stride; ++k) rows[(2 * e + 1) * stride + k] = T(0);
-  }
-}
-
 /// y += a x
 template <class T>
 PANNA_HD void add_product(T *y, Pack<T> a, Pack<T> x) {
@@ -134,6 +124,7 @@ void products_back(const CoefficientsView<T> &part, const PairsView<T> &pairs, c
     for (int c = 0; c < chunks.n; ++c) {
       const T *const adjoint = of.adjoint + 2 * e * of.stride + c;
       const V g_forth(factor * adjoint[0]), g_back(factor * adjoint[of.stride]);
+      const V g_counted = is_shared ? g_back : V(0);  // in the gradient of the pair
       V forth(0), back(0);
       for (int k = c * chunks.padded; k < (c + 1) * chunks.padded; k += W) {
         V w = interpolated(table + k, width, polynomials);
@@ -144,7 +135,7 @@ void products_back(const CoefficientsView<T> &part, const PairsView<T> &pairs, c
         forth += w * to_i;
         back += w * to_j;
         const V w_adjoint = g_forth * to_i + g_back * to_j;
-        radial += w_adjoint * interpolated(table + k, width, slopes);
+        radial += (g_forth * to_i + g_counted * to_j) * interpolated(table + k, width, slopes);
         if (is_first) continue;
         w_adjoint.store(filter + e * width + k);
         const V w_forth = g_forth * w, w_back = g_back * w;
@@ -169,11 +160,12 @@ void envelope_back(const CoefficientsView<T> &part, const PairsView<T> &pairs, c
   const int n = part.chunks.n;
   for (int e = 0; e < tile.n; ++e) {
     const T value = pairs.envelope[tile.begin + e] * part.inverse_norm;
+    const int n_received = tile.is_shared[e] ? 2 : 1;
     T sum(0);
     for (int d = 0; d < 2; ++d) {
       for (int c = 0; c < n; ++c) {
         T &s = of.values[(2 * e + d) * n + c];
-        sum += of.adjoint[(2 * e + d) * of.stride + c] * s;
+        if (d < n_received) sum += of.adjoint[(2 * e + d) * of.stride + c] * s;
         s *= value;
       }
     }
@@ -229,8 +221,9 @@ void harmonics_back(const ShapeView<T> &shape, const Tile<T> &tile, const Attent
   for (int e = 0; e < tile.n; ++e) {
     const T *v_i = view.vectors_adjoint + tile.first[e] * width, *v_j = view.vectors_adjoint + tile.second[e] * width;
     const T *forth = spread + 2 * e * width, *back = forth + width;
+    const T receives(tile.is_shared[e]);
     for (int m = 0; m < shape.n_components; ++m) {
-      transposed[m * tile_pairs + e] = forth[m] * v_i[m] + shape.parity[m] * back[m] * v_j[m];
+      transposed[m * tile_pairs + e] = forth[m] * v_i[m] + receives * shape.parity[m] * back[m] * v_j[m];
     }
   }
   for (int m = 0; m < shape.n_components; ++m) {
@@ -239,7 +232,7 @@ void harmonics_back(const ShapeView<T> &shape, const Tile<T> &tile, const Attent
 }
 
 /// Adds dE/dr of the pairs. `along` (tile_pairs) is the part along the direction, `harmonics` dE/dY.
-template <bool is_first, class T>
+template <class T>
 void add_gradients(const ShapeView<T> &shape, const PairsView<T> &pairs, const Tile<T> &tile, const T *along,
                    const T *harmonics) {
   using V = Pack<T>;
@@ -261,11 +254,10 @@ void add_gradients(const ShapeView<T> &shape, const PairsView<T> &pairs, const T
     (inverse * turn.y + straight * unit.y).store(y);
     (inverse * turn.z + straight * unit.z).store(z);
     for (int lane = 0; lane < W && p + lane < tile.n; ++lane) {
-      const double weight = is_first || tile.is_shared[p + lane] ? 1.0 : 0.5;
       double *g = pairs.gradients + 3 * (k + lane);
-      g[0] += weight * double(x[lane]);
-      g[1] += weight * double(y[lane]);
-      g[2] += weight * double(z[lane]);
+      g[0] += double(x[lane]);
+      g[1] += double(y[lane]);
+      g[2] += double(z[lane]);
     }
   }
 }
@@ -287,11 +279,9 @@ void attention_back(const So3kratesLayerView<T> &layer, const PairsView<T> &pair
   } else {
     feature_adjoints(part, tile, view, packs, of.adjoint);
   }
-  if (is_first) drop_second_rows(tile, of.adjoint, of.stride);
   if (!is_first) fill_spherical(part, tile, shared.spherical.hidden + offset, n_hidden, filter);
   products_back<is_first>(part, pairs, tile, view, is_vector, shared, of, filter, packs);
   envelope_back(part, pairs, tile, of, shared.along);
-  if (is_first) drop_second_rows(tile, of.values, n);
   if (!is_first) {
     multiply(part.spherical_outer.backward, tile.n, filter, part.chunks.width(), shared.hidden_adjoint + offset,
              n_hidden);
@@ -320,7 +310,7 @@ void attend_back_tile(const So3kratesLayerView<T> &layer, const PairsView<T> &pa
     differences_back(layer, tile, shared.spherical, shared.hidden_adjoint, view.v_adjoint, scratch);
   }
   for (int e = 0; e < tile.n; ++e) shared.along[e] += sum_across(V::load(shared.radial + e * V::width));
-  add_gradients<is_first>(*layer.shape, pairs, tile, shared.along, shared.by_harmonics);
+  add_gradients(*layer.shape, pairs, tile, shared.along, shared.by_harmonics);
 }
 
 /// Whether any pair of the tile has a row whose derivative is not zero.

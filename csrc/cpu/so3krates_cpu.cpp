@@ -30,16 +30,6 @@ CompiledKernels<So3kratesKernels> compiled_kernels(const std::string &name) {
   return compiled_for(name, all);
 }
 
-/// Adds what a pair gives. Its centroid virial, which goes to the neighbour, is halved between the two atoms: which of
-/// them is the neighbour depends on how pairs were shared out.
-void add_both_ways(std::int64_t i, std::int64_t j, const double *r, const double *gradient, Results &results) {
-  if (!results.centroid_virials) return results.add_pair(i, j, r, gradient);
-  const double half[3] = {0.5 * gradient[0], 0.5 * gradient[1], 0.5 * gradient[2]};
-  const double back[3] = {-r[0], -r[1], -r[2]}, half_back[3] = {-half[0], -half[1], -half[2]};
-  results.add_pair(i, j, r, half);
-  results.add_pair(j, i, back, half_back);
-}
-
 /// Memory of one evaluation, kept for the next one of the thread that called.
 template <class T>
 struct Workspace {
@@ -70,7 +60,7 @@ class So3kratesCpu final : public Potential {
 
   void describe();
   void check_state(const Neighborhood &atoms) const;
-  RowLimits limits() const;
+  RowLimits limits(const Results &wanted) const;
   void agree(Run &run) const;
   bool has_state(const SystemState &state) const;
   std::vector<T> padded_features(const SystemState &state) const;
@@ -168,11 +158,11 @@ void So3kratesCpu<T>::check_state(const Neighborhood &atoms) const {
 }
 
 template <class T>
-RowLimits So3kratesCpu<T>::limits() const {
+RowLimits So3kratesCpu<T>::limits(const Results &wanted) const {
   return {parameters_.n_layers(),     parameters_.n_elements,
           parameters_.envelope,       terms_.is_long_ranged() ? terms_.reach() : 0.0,
           parameters_.shortest_distances.data(), model_.spacing(),
-          model_.n_knots()};
+          model_.n_knots(),           wanted.centroid_virials != nullptr};
 }
 
 template <class T>
@@ -207,7 +197,7 @@ void So3kratesCpu<T>::compute(const Neighborhood &atoms, Results &results) const
     check_state(atoms);
     // The energy terms read every row; what is wrong with one must be known before processes agree.
     for (std::int64_t row = 0; row < atoms.n_atoms; ++row) center_species(atoms, row, parameters_.n_elements);
-    memory.rows.build(atoms, limits(), results.closest);
+    memory.rows.build(atoms, limits(results), results.closest);
   });
   agree(run);
   So3kratesNetwork<T> network(model_, kernels_, memory.rows, atoms, memory.network);
@@ -294,8 +284,8 @@ void So3kratesCpu<T>::add_gradients(Run &run) const {
   auto add = [&](int rank, Results &results) {
     const PairArrays<T> &pairs = rows.pairs(rank);
     for (std::int64_t k = 0; k < pairs.size(); ++k) {
-      add_both_ways(rows.atoms()[std::size_t(pairs.first(k))], rows.atoms()[std::size_t(pairs.second(k))],
-                    pairs.displacement(k), pairs.gradient(k), results);
+      results.add_pair(rows.atoms()[std::size_t(pairs.first(k))], rows.atoms()[std::size_t(pairs.second(k))],
+                       pairs.displacement(k), pairs.gradient(k));
     }
   };
   const int n_threads = rows.n_threads();

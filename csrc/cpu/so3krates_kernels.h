@@ -88,7 +88,8 @@ struct So3kratesLayerView {
   LinearView<T> exchange;
 };
 
-/// Pairs of rows closer than the cutoff. A pair of two rows of the same thread is listed once.
+/// Pairs of rows closer than the cutoff. A pair of two rows of the same thread is listed once, unless the gradients of
+/// both its directions are wanted.
 template <class T>
 struct PairsView {
   std::int64_t n = 0;
@@ -99,7 +100,7 @@ struct PairsView {
   const T *envelope = nullptr, *envelope_slope = nullptr;
   const std::int32_t *knot = nullptr;  // of the tables, below the distance
   const T *fraction = nullptr;         // of the way to the next one
-  double *gradients = nullptr;         // (n, 3) dE/dr, added to
+  double *gradients = nullptr;  // (n, 3) dE/dr through what the rows of the pair receive, added to
 };
 
 /// Queries, keys and values, or their derivatives: rows of `width` of their chunks.

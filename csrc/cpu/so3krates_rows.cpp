@@ -176,7 +176,8 @@ void So3kratesRows<T>::keep_pairs(const RowLimits &limits) {
     mine.clear();
     for (const Found &each : found_[static_cast<std::size_t>(rank)]) {
       const std::int32_t i = each.row, j = static_cast<std::int32_t>(each.neighbor.atom);
-      const bool is_shared = j < n_listed() && thread_of_row_[static_cast<std::size_t>(j)] == rank;
+      const bool is_shared =
+          !limits.is_directed && j < n_listed() && thread_of_row_[static_cast<std::size_t>(j)] == rank;
       if (is_shared && (j < i || (j == i && !is_forward(each.neighbor.r)))) continue;
       mine.add(i, j, is_shared, each.neighbor.r, each.neighbor.distance, limits);
     }

@@ -23,6 +23,7 @@ struct RowLimits {
   const double *shortest_distances = nullptr;
   double spacing = 0.0;  // of the radial tables
   int n_knots = 0;
+  bool is_directed = false;  // each pair is listed at both its rows, each with its own gradient
 };
 
 /// The pairs of one thread.

@@ -142,6 +142,8 @@ inline void compare(const std::string &what, const Outcome &found, const Outcome
        {expected.results.virial, expected.results.virial + 6});
   if (found.results.atomic_virials && expected.results.atomic_virials) {
     near("atomic virials", found.atomic, expected.atomic);
+  }
+  if (found.results.centroid_virials && expected.results.centroid_virials) {
     near("centroid virials", found.centroid, expected.centroid);
   }
   if (found.results.member_energies && expected.results.member_energies) {

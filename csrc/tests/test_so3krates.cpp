@@ -24,6 +24,7 @@ namespace {
 struct Surroundings {
   const Exchange *exchange = nullptr;
   double charge = 0.0, spin = 0.0;
+  bool are_centroids_wanted = false;  // pairs are then evaluated otherwise
 };
 
 std::unique_ptr<Potential> opened(const ModelFile &file, Precision precision = Precision::double_,
@@ -40,7 +41,7 @@ Outcome run(const Potential &potential, const Cluster &cluster, int n_threads = 
   out.results.atomic_energies = out.energies.data();
   out.results.forces = out.forces.data();
   out.results.atomic_virials = out.atomic.data();
-  out.results.centroid_virials = out.centroid.data();
+  if (around.are_centroids_wanted) out.results.centroid_virials = out.centroid.data();
   Neighborhood view = cluster.view(n_threads);
   view.exchange = around.exchange;
   view.total_charge = around.charge;
@@ -91,14 +92,27 @@ void test_differences(const std::string &name, const Potential &potential, const
       for (std::size_t row = 0; row < c.positions.size(); row += 3) c.positions[row + a] += s * c.positions[row + b];
     });
     check_near(name + ", virial by differences", found.results.virial[k], expected, 1e-6);
-    double atomic = 0.0, centroid = 0.0;
-    for (std::size_t row = 0; row < found.energies.size(); ++row) {
-      atomic += found.atomic[6 * row + k];
-      centroid += 0.5 * (found.centroid[9 * row + k] + found.centroid[9 * row + (k < 3 ? k : k + 3)]);
-    }
+    double atomic = 0.0;
+    for (std::size_t row = 0; row < found.energies.size(); ++row) atomic += found.atomic[6 * row + k];
     check_near(name + ", sum of atomic virials", atomic, found.results.virial[k], 1e-10);
-    check_near(name + ", sum of centroid virials", centroid, found.results.virial[k], 1e-10);
   }
+}
+
+/// What is wanted beside them changes energies, forces and the other virials by rounding alone.
+Outcome with_centroids(const std::string &name, const Potential &potential, const Cluster &cluster,
+                       Surroundings around) {
+  const Outcome plain = run(potential, cluster, 1, around);
+  around.are_centroids_wanted = true;
+  const Outcome found = run(potential, cluster, 1, around);
+  for (std::size_t k = 0; k < 6; ++k) {
+    double sum = 0.0;
+    for (std::size_t row = 0; row < found.energies.size(); ++row) {
+      sum += 0.5 * (found.centroid[9 * row + k] + found.centroid[9 * row + (k < 3 ? k : k + 3)]);
+    }
+    check_near(name + ", sum of centroid virials", sum, found.results.virial[k], 1e-10);
+  }
+  compare(name + ", with centroid virials", found, plain, 1e-11 * scale_of(plain));
+  return found;
 }
 
 /// An atom that has neighbours crosses the cutoff of another one that has others.
@@ -134,15 +148,18 @@ void test_model(const ModelFile &file, Surroundings around) {
   const Cluster cluster = random_cluster(26, n_elements, 5.6, random);
   test_differences(file.path(), *reference, cluster, around);
   test_crossing(file.path(), *reference, cluster, around);
-  const Outcome expected = run(*reference, cluster, 1, around);
+  const Outcome expected = with_centroids(file.path(), *reference, cluster, around);
   const double scale = scale_of(expected);
   for (const InstructionSet &set : instruction_sets()) {
     if (!set.is_supported()) continue;
     const std::string what = file.path() + ", " + set.name;
     const auto precise = opened(file, Precision::double_, set.name), mixed = opened(file, Precision::mixed, set.name);
     for (const int n_threads : {1, 3}) {
-      compare(what + ", double", run(*precise, cluster, n_threads, around), expected, 1e-11 * scale);
-      compare(what + ", mixed", run(*mixed, cluster, n_threads, around), expected, 1e-5 * scale);
+      for (const bool are_wanted : {false, true}) {
+        around.are_centroids_wanted = are_wanted;
+        compare(what + ", double", run(*precise, cluster, n_threads, around), expected, 1e-11 * scale);
+        compare(what + ", mixed", run(*mixed, cluster, n_threads, around), expected, 1e-5 * scale);
+      }
     }
   }
 }
@@ -211,12 +228,12 @@ void test_images(const ModelFile &file) {
   const Crystal whole = crystal(7, 5.0, known.reach, known.cutoff, static_cast<int>(file.elements().size()));
   const OwnersExchange here(whole.cluster.n_atoms(), whole.owners.data());
   const Served served(whole.cluster.n_atoms(), whole.owners.data());
-  const Outcome expected = run(*potential, whole.cluster, 1);
+  const Outcome expected = with_centroids("images", *potential, whole.cluster, {});
   check(rms(expected.forces) > 0.02, "forces of the crystal are too small to tell anything");
   for (const Exchange *exchange : {static_cast<const Exchange *>(&here), static_cast<const Exchange *>(&served)}) {
-    for (const int n_threads : {1, 2}) {
+    for (const auto &[n_threads, are_wanted] : {std::pair(1, false), {1, true}, {2, false}, {2, true}}) {
       const std::string what = exchange == &here ? "images here" : "images served";
-      const Outcome found = run(*potential, whole.cluster, n_threads, {exchange, 0.0, 0.0});
+      const Outcome found = run(*potential, whole.cluster, n_threads, {exchange, 0.0, 0.0, are_wanted});
       check_near(what + ", energy", found.results.energy, expected.results.energy, 1e-12);
       const Numbers virial(expected.results.virial, expected.results.virial + 6);
       check(largest_difference({found.results.virial, found.results.virial + 6}, virial) < 1e-9, what + ": virial");
@@ -226,19 +243,19 @@ void test_images(const ModelFile &file) {
       };
       same("forces", found.forces, expected.forces, 3);
       same("atomic virials", found.atomic, expected.atomic, 6);
-      same("centroid virials", found.centroid, expected.centroid, 9);
+      if (are_wanted) same("centroid virials", found.centroid, expected.centroid, 9);
     }
   }
 }
 
 /// Among four processes: one has most atoms, one a few, one an atom far away from all others, one none.
-void test_processes(const ModelFile &file, bool has_images, bool one_fails) {
+void test_processes(const ModelFile &file, bool has_images, bool are_wanted, bool one_fails) {
   const auto potential = opened(file);
   const Description &known = potential->description();
   System whole = free_system(24, 5.6, 21);
   std::fill_n(whole.cluster.positions.end() - 3, 3, 200.0);
   whole.cluster.species[23] = 0;
-  const Outcome expected = run(*potential, whole.cluster, 1, {nullptr, 1.0, 1.0});
+  const Outcome expected = with_centroids("processes", *potential, whole.cluster, {nullptr, 1.0, 1.0});
   std::vector<std::int32_t> atoms[4];
   for (std::int32_t row = 0; row < 23; ++row) atoms[row % 3 ? 0 : 1].push_back(row);
   atoms[2].push_back(23);
@@ -255,7 +272,7 @@ void test_processes(const ModelFile &file, bool has_images, bool one_fails) {
       // The far atom: no pair of the messages would notice.
       if (one_fails && process == 1) mine.cluster.species.back() = 77;
       try {
-        parts[process] = run(*potential, mine.cluster, 1 + process, {&exchange, 1.0, 1.0});
+        parts[process] = run(*potential, mine.cluster, 1 + process, {&exchange, 1.0, 1.0, are_wanted});
       } catch (const Failure &failure) {
         said[process] = failure.what();
       }
@@ -273,18 +290,19 @@ void test_processes(const ModelFile &file, bool has_images, bool one_fails) {
     check(one_fails ? said[process].find(part) != std::string::npos : said[process].empty(), "said: " + said[process]);
   }
   if (one_fails) return;
-  Numbers forces(72, 0.0);
   double energy = 0.0;
+  Numbers forces(72, 0.0), centroid(216, 0.0);
   for (int process = 0; process < 4; ++process) {
     energy += parts[process].results.energy;
     for (std::size_t row = 0; row < global[process].size(); ++row) {
-      for (std::size_t a = 0; a < 3; ++a) {
-        forces[3 * std::size_t(global[process][row]) + a] += parts[process].forces[3 * row + a];
-      }
+      const std::size_t atom = std::size_t(global[process][row]);
+      for (std::size_t a = 0; a < 3; ++a) forces[3 * atom + a] += parts[process].forces[3 * row + a];
+      for (std::size_t a = 0; a < 9; ++a) centroid[9 * atom + a] += parts[process].centroid[9 * row + a];
     }
   }
   check_near("processes, energy", energy, expected.results.energy, 1e-12);
   check(largest_difference(forces, expected.forces) < 1e-9, "processes, forces");
+  if (are_wanted) check(largest_difference(centroid, expected.centroid) < 1e-9, "processes, centroid virials");
 }
 
 void test_nothing(const ModelFile &file) {
@@ -322,9 +340,11 @@ int main(int n, char **arguments) {
     const ModelFile file = ModelFile::read(arguments[k]);
     test_model(file, k == 1 ? Surroundings{nullptr, -1.0, 2.0} : Surroundings{});
     if (k > 1) test_images(file);
-    for (const bool has_images : {true, false}) test_processes(file, has_images, false);
+    for (const bool has_images : {true, false}) {
+      for (const bool are_wanted : {false, true}) test_processes(file, has_images, are_wanted, false);
+    }
     if (k > 1) continue;
-    for (const bool has_images : {true, false}) test_processes(file, has_images, true);
+    for (const bool has_images : {true, false}) test_processes(file, has_images, false, true);
     test_nothing(file);
     test_refusals(file);
   }

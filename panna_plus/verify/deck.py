@@ -20,7 +20,7 @@ VOIGT = [(0, 0), (1, 1), (2, 2), (0, 1), (0, 2), (1, 2)]
 CENTROID = [*VOIGT, (1, 0), (2, 0), (2, 1)]
 
 DATA = "system.data"
-# Where a pair style has no centroid virials: the part of atoms that stand still.
+# The part of atoms that stand still: a step in which nobody asks the pair style for centroid virials, as most are.
 NO_CENTROIDS = "ke"
 
 

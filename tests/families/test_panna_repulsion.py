@@ -16,7 +16,9 @@ from panna_plus.model_file import read_model
 from panna_plus.native import Engine
 from panna_plus.training.config import parse_run_config
 from panna_plus.training.run import build_run, prepare, read_dataset
+from panna_plus.verify.deck import CENTROID, matrices
 from tests.geometries import assert_same, cluster, crystal, graph_of, largest, moving, predict
+from tests.lammps import reference
 from tests.native.model_files import write_model
 from tests.native.systems import disordered_crystal, evaluate, rms
 from tests.small_model import CONFIG, ELEMENTS
@@ -112,6 +114,15 @@ def test_the_engine_agrees(potential, path, kernels):
     assert abs(threads.forces - found.forces).max() < 1e-10
     mixed = evaluate(Engine(path, "mixed", kernels), atoms)
     assert rms(mixed.forces - expected.forces.numpy()) < 1e-5 * max(1.0, rms(expected.forces.numpy()))
+
+
+def test_centroid_virials_define_the_heat_flux(potential, path):
+    """Also those of the repulsion, which belongs half to either atom."""
+    atoms = close_atoms()
+    atoms.pbc = False
+    expected = reference.exact_centroid_virials(potential, atoms)
+    raw = evaluate(Engine(path), atoms, atomic_virials=True).raw
+    assert abs(matrices(raw.centroid_virials, CENTROID) - expected).max() < 1e-9 * abs(expected).max()
 
 
 def test_files_keep_the_repulsion(potential, path):

@@ -8,6 +8,7 @@ import ase.io
 import numpy as np
 import pytest
 import torch
+from ase import Atoms
 
 from panna_plus import PannaPlusCalculator
 from panna_plus.commands.main import main
@@ -20,6 +21,7 @@ from panna_plus.graph import graph_from_atoms
 from panna_plus.model_file import read_model
 from panna_plus.potential import forces_of
 from tests.geometries import cluster, largest, predict
+from tests.lammps import reference
 
 TERMS = ("network_energies", "repulsion_energies", "electrostatic_energies", "dispersion_energies")
 LOW_RATIOS = r"Hirshfeld ratios below 0.3 for 64 of 64 O atoms \(lowest 0.0.*bulk water \(said once\)"
@@ -322,3 +324,28 @@ def test_other_faults_of_a_checkpoint_are_refused(copied, tmp_path):
 def test_output_is_not_overwritten_unasked(model, folder, capsys):
     assert main(["import", "so3lr", str(folder), "-o", str(model)]) == 2
     assert "--force" in capsys.readouterr().err
+
+
+def droplet(folder):
+    """Molecules of water around the middle of the box, whole."""
+    atoms = ase.io.read(folder / "water_64.extxyz")
+    middle, found = 0.5 * atoms.cell.lengths(), Atoms()
+    for oxygen in np.flatnonzero(atoms.symbols == "O"):
+        position = atoms.positions[oxygen] % atoms.cell.lengths()
+        if np.linalg.norm(position - middle) > 4.5:
+            continue
+        vectors = atoms.get_distances(oxygen, range(len(atoms)), mic=True, vector=True)
+        near = np.argsort((vectors**2).sum(axis=1))[:3]
+        found += Atoms("OH2", position + vectors[near])
+    return found
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("name", "size"), [("water", 0.30), ("molecule", 0.78)])
+def test_heat_flux_is_a_rough_approximation(potential, folder, name, size):
+    """As large as the documentation says."""
+    atoms = droplet(folder) if name == "water" else ase.io.read(folder / "atat.extxyz")
+    atoms.pbc = False
+    assert len(atoms) == {"water": 33, "molecule": 60}[name]
+    assert np.sqrt((reference.of_model(potential, atoms).forces ** 2).mean()) > 0.1
+    assert reference.flux_error(potential, atoms) == pytest.approx(size, abs=0.01)

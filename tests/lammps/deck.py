@@ -18,13 +18,11 @@ from panna_plus.verify import deck as package
 from panna_plus.verify.deck import (
     CENTROID,
     MEASURE,
-    NO_CENTROIDS,
     REPORT,
     UNITS,
     VOIGT,
     Measured,
     matrices,
-    measures,
     read_results,
 )
 from panna_plus.verify.processes import run
@@ -34,7 +32,6 @@ __all__ = [
     "BIN",
     "CENTROID",
     "MEASURE",
-    "NO_CENTROIDS",
     "REPORT",
     "UNITS",
     "VOIGT",
@@ -45,7 +42,6 @@ __all__ = [
     "launch",
     "matrices",
     "measure",
-    "measures",
     "need_stock_lammps",
     "read_results",
     "run_deck",
@@ -77,6 +73,10 @@ class Deck(package.Deck):
     masses: dict[int, float] = field(default_factory=dict)
     bonds: list[tuple[int, int]] = field(default_factory=list)
     centroid: str = "virial"
+
+    def measures(self) -> list[str]:
+        """Return what prints the results, with the part of the centroid virial that this deck wants."""
+        return package.measures(self.centroid)
 
     @property
     def atom_style(self) -> str:
@@ -161,7 +161,7 @@ def measure(
 
     A run that fails shows what it printed.
     """
-    deck.run = [*before, *measures(deck.centroid), *deck.run, REPORT]
+    deck.run = [*before, *deck.measures(), *deck.run, REPORT]
     outcome = run_deck(deck, model, folder, ranks)
     assert outcome.returncode == 0, outcome.text[-3000:]
     return read_results(deck, folder), outcome

@@ -41,6 +41,16 @@ def panna() -> Potential:
     return build_potential("panna", config, ELEMENTS, seed=7)
 
 
+def one_layer() -> Potential:
+    """Return a model with messages that no atom passes on: energies depend on neighbors alone, like those of panna."""
+    return so3krates(3, 100.0, n_layers=1)
+
+
+def two_layers() -> Potential:
+    """Return a model whose messages are passed on once."""
+    return so3krates(3, 20.0, n_layers=2)
+
+
 def so3krates(seed: int, factor: float, elements: Sequence[str] = ELEMENTS, **options: object) -> Potential:
     """Return a model with messages; `factor` multiplies what the network says of the energy."""
     config = So3kratesConfig.model_validate({**SMALL, **options, "dtype": "float64"})
@@ -68,7 +78,9 @@ def charges(elements: Sequence[str] = ELEMENTS) -> Potential:
     return potential
 
 
-BUILDERS: dict[str, Callable[[], Potential]] = {f.__name__: f for f in (panna, messages, wide, charges)}
+BUILDERS: dict[str, Callable[[], Potential]] = {
+    f.__name__: f for f in (panna, messages, wide, charges, one_layer, two_layers)
+}
 BUILDERS["turned charges"] = lambda: charges(ELEMENTS[::-1])
 # Files that are one model: of two families, with their elements in two orders.
 SEVERAL = {"several": ["panna", "turned charges"]}

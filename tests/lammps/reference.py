@@ -8,7 +8,7 @@ from ase import Atoms
 
 from panna_plus.graph import graph_from_atoms, pair_list
 from panna_plus.mean_potential import MeanPotential
-from panna_plus.potential import Potential
+from panna_plus.potential import Potential, forces_of
 
 
 @dataclass
@@ -46,6 +46,27 @@ def of_model(potential: Potential, atoms: Atoms) -> Expected:
         total[seen] = energies.numpy()
     pairs = seen[graph.centers.numpy()], seen[graph.neighbors.numpy()]
     return from_pairs(total, *pairs, graph.displacements.numpy(), gradients.numpy())
+
+
+def exact_centroid_virials(potential: Potential, atoms: Atoms) -> np.ndarray:
+    """Return what defines the heat flux of a free cluster, W_n = sum_i (x_i - x_n) dE_i/dx_n, (n, 3, 3) eV."""
+    graph = graph_from_atoms(atoms, potential.elements, potential.cutoff)
+    displacements = graph.displacements.requires_grad_(True)
+    energies = potential.atomic_energies(displacements, graph.centers, graph.neighbors, graph.species, graph.states)
+    x, found = atoms.positions, np.zeros((len(atoms), 3, 3))
+    for i, energy in enumerate(energies):
+        (gradient,) = torch.autograd.grad(energy, displacements, retain_graph=True)
+        slopes = -forces_of(gradient, graph.centers, graph.neighbors, len(atoms)).numpy()
+        found += (x[i] - x)[:, :, None] * slopes[:, None, :]
+    return found
+
+
+def flux_error(potential: Potential, atoms: Atoms) -> float:
+    """Return the error of a free cluster's interatomic flux relative to it, both rms over thermal velocities."""
+    exact = exact_centroid_virials(potential, atoms)
+    weights = 1 / atoms.get_masses()[:, None, None]
+    off = of_model(potential, atoms).centroid_virials - exact
+    return float(np.sqrt((weights * off**2).sum() / (weights * exact**2).sum()))
 
 
 def detail_of(potential: Potential, atoms: Atoms, name: str) -> np.ndarray:

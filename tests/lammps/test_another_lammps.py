@@ -17,9 +17,8 @@ from pathlib import Path
 import pytest
 
 from panna_plus.potential import Potential
-from panna_plus.verify.deck import measures
 from tests.lammps import reference
-from tests.lammps.deck import BIN, NO_CENTROIDS, REPORT, Deck, Outcome, finish, launch, read_results, write
+from tests.lammps.deck import BIN, MEASURE, REPORT, Deck, Outcome, finish, launch, read_results, write
 from tests.lammps.models import TestModel
 from tests.lammps.structures import triclinic
 
@@ -87,12 +86,9 @@ def plugin(cmake: str, other: Path, tmp_path_factory: pytest.TempPathFactory) ->
     return build(cmake, folder, LAMMPS_HEADERS=other / "include/lammps", PANNA_PLUS_ENGINE=ENGINE)
 
 
-def run_other(
-    other: Path, plugin: Path, model: str, folder: Path, ranks: int, newton: str, centroid: str = "virial"
-) -> tuple[Deck, Outcome]:
+def run_other(other: Path, plugin: Path, model: str, folder: Path, ranks: int, newton: str) -> tuple[Deck, Outcome]:
     deck = Deck(atoms=triclinic(), types=["Si", "O"], options="precision double guard off", newton=newton)
-    deck.centroid = centroid
-    deck.run = [*measures(centroid), "run 0", REPORT]
+    deck.run = [*MEASURE, "run 0", REPORT]
     deck.first_lines = [f"plugin load {plugin}"]
     write(deck, model, folder)
     command = [str(BIN / "mpiexec"), "-n", str(ranks), str(other / "lmp"), "-in", "in.lammps"]
@@ -118,11 +114,12 @@ def test_another_release_exchanges_messages(
     newton: str, other: Path, plugin: Path, models: Callable[[str], TestModel], folder: Path
 ) -> None:
     model = models("charges")
-    deck, outcome = run_other(other, plugin, model.path, folder, 2, newton, NO_CENTROIDS)
+    deck, outcome = run_other(other, plugin, model.path, folder, 2, newton)
     assert outcome.returncode == 0, outcome.text[-2000:]
     found, expected = read_results(deck, folder), reference.of_model(model.potential, triclinic())
     assert abs(found.forces - expected.forces).max() <= 1e-9 * abs(expected.forces).max()
-    assert abs(found.virials - expected.virials).max() <= 1e-8
+    for name in ("virials", "centroid_virials"):
+        assert abs(getattr(found, name) - getattr(expected, name)).max() <= 1e-8
 
 
 def test_engine_beside_the_plugin(other: Path, cmake: str, model_path: str, folder: Path) -> None:

@@ -12,7 +12,7 @@ from ase import Atoms
 from panna_plus.export import export_model
 from panna_plus.graph import graph_from_atoms, pair_list
 from tests.lammps import reference
-from tests.lammps.deck import NO_CENTROIDS, REPORT, Deck, measure, measures, read_results, run_deck
+from tests.lammps.deck import MEASURE, REPORT, Deck, measure, read_results, run_deck
 from tests.lammps.models import ELEMENTS, TestModel
 from tests.lammps.structures import cluster, triclinic
 from tests.lammps.test_messages import flat
@@ -34,7 +34,7 @@ def _needs_its_backend(request: pytest.FixtureRequest) -> None:
 
 
 def deck(options: str = "", **changes: object) -> Deck:
-    changes = {"atoms": triclinic(), "centroid": NO_CENTROIDS, **changes}
+    changes.setdefault("atoms", triclinic())
     return Deck(types=["O", "Si"], options=f"{QUIET} {options}", **changes)  # type: ignore[arg-type]
 
 
@@ -132,7 +132,7 @@ def test_deposit_of_a_charged_molecule(backend: str, ranks: int, models: Models,
     ]
     moving = ["velocity all create 300 3", "timestep 0.0001", "fix move all nve", "run 12"]
     run = deck(f"charge 1 backend {backend}", atoms=cluster())
-    run.run = [*rain, *moving, *measures(run.centroid), "run 0", REPORT]
+    run.run = [*rain, *moving, *MEASURE, "run 0", REPORT]
     outcome = run_deck(run, model.path, folder, ranks)
     assert outcome.returncode == 0, outcome.text[-2000:]
     frame = (folder / "atoms.dump").read_text().split("ITEM: ATOMS")[-1].splitlines()[1:]

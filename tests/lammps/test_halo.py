@@ -5,10 +5,11 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from tests.lammps import reference
-from tests.lammps.deck import NO_CENTROIDS, UNITS, Deck, measure, run_deck
+from tests.lammps.deck import UNITS, Deck, measure, run_deck
 from tests.lammps.installation import recorded_installation
 from tests.lammps.models import TestModel
 from tests.lammps.structures import slab, triclinic
@@ -74,30 +75,24 @@ def test_refusals(case: str, models: Models, folder: Path) -> None:
 HYBRID = ["pair_style hybrid/overlay panna_plus OPTIONS zero 3.0", "pair_coeff * * zero"]
 
 
-@pytest.mark.parametrize("pair", [None, [*HYBRID, "pair_coeff * * panna_plus MODEL NAMES"]], ids=["alone", "hybrid"])
-def test_centroid_virials_of_the_native_engine_are_refused(
-    pair: list[str] | None, models: Models, folder: Path
-) -> None:
-    """They would depend on which rank has an atom."""
-    lines = ["compute C all centroid/stress/atom NULL virial", "run 0"]
-    outcome = run_deck(deck("backend native", pair=pair, run=lines), models("messages").path, folder)
-    assert outcome.returncode != 0
-    text = flat(outcome.text)
-    assert "compute centroid/stress/atom has no pair part for models with messages on the native engine" in text
-    assert re.search(r"ERROR: Pair style .*does not support compute centroid/stress/atom", text), text[-1000:]
-
-
 @pytest.mark.parametrize("name", [pytest.param("messages", marks=pytest.mark.slow), "charges"])
 def test_ranks_and_halos_agree(name: str, models: Models, folder: Path) -> None:
-    """To rounding, whatever the tables of the engine do to the distance from PyTorch."""
+    """To rounding, whatever the tables of the engine do to the distance from PyTorch, and whatever a step asks for."""
     found = []
+    # Then a step without centroid virials, in which every pair is evaluated once; `measure` reads its totals.
+    plain = ["undump D", "uncompute C", "dump F all custom 1 plain.dump id fx fy fz c_S[*]"]
+    plain += ["dump_modify F sort id format float %.17g", "run 0"]
     for ranks, halo in ((1, "layer"), (2, "layer"), (4, "layer"), (1, "deep"), (3, "deep")):
-        run = deck(f"halo {halo}", centroid=NO_CENTROIDS)
-        found.append(measure(run, models(name).path, folder / f"{halo}{ranks}", ranks)[0])
-    assert abs(found[0].forces).max() > 0.1
+        run, place = deck(f"halo {halo}", run=["run 0", *plain]), folder / f"{halo}{ranks}"
+        found.append(measure(run, models(name).path, place, ranks)[0])
+        asked, unasked = (np.loadtxt(place / f"{kind}.dump", skiprows=9) for kind in ("atoms", "plain"))
+        assert abs(asked[:, 2:5] - unasked[:, 1:4]).max() < 1e-10
+        assert abs(asked[:, 6:12] - unasked[:, 4:]).max() < 1e-10 * abs(unasked).max()
+        assert abs(found[-1].virials.sum(0) - found[-1].virial).max() < 1e-9
     for other in found[1:]:
         assert abs(other.forces - found[0].forces).max() < 1e-10
-        assert abs(other.virials - found[0].virials).max() < 1e-10
+        for kind in ("virials", "centroid_virials"):
+            assert abs(getattr(other, kind) - getattr(found[0], kind)).max() < 1e-10
         assert abs(other.virial - found[0].virial).max() < 1e-9
         assert abs(other.energy - found[0].energy) < 1e-9
 
@@ -106,7 +101,7 @@ def test_ranks_and_halos_agree(name: str, models: Models, folder: Path) -> None:
 def test_messages_wider_than_the_room_for_them(pair: list[str] | None, models: Models, folder: Path) -> None:
     """They go in several parts, each of which must fit into the buffers of LAMMPS."""
     model = models("wide")
-    run = deck("halo layer", centroid=NO_CENTROIDS, pair=pair)
+    run = deck("halo layer", pair=pair)
     found, _ = measure(run, model.path, folder, 2)
     expected = reference.of_model(model.potential, triclinic())
     assert abs(expected.forces).max() > 0.1
@@ -123,9 +118,9 @@ def test_long_range_as_the_script_says(units: str, length: float, models: Models
     potential.cutoff = 5.5
     expected = reference.of_model(potential, triclinic())
     given = f"lr_cutoff {5.5 * length:.12g} damping {1.25 * length:.12g}"
-    run = deck(given, centroid=NO_CENTROIDS, units=units)
+    run = deck(given, units=units)
     found, _ = measure(run, models("charges").path, folder, 2)
-    plain, _ = measure(deck("", centroid=NO_CENTROIDS), models("charges").path, folder / "plain")
+    plain, _ = measure(deck(""), models("charges").path, folder / "plain")
     assert abs(plain.forces - found.forces).max() > 1e-3
     assert abs(found.forces - expected.forces).max() < 1e-9
     assert abs(found.energy - expected.energies.sum()) < 1e-8

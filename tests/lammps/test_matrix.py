@@ -12,10 +12,9 @@ import numpy as np
 import pytest
 
 from panna_plus.potential import Potential
-from panna_plus.verify.deck import measures
 from panna_plus.verify.programs import INPUT
 from tests.lammps import reference
-from tests.lammps.deck import NO_CENTROIDS, REPORT, Deck, launch, read_results, write
+from tests.lammps.deck import REPORT, Deck, launch, read_results, write
 from tests.lammps.models import TestModel
 from tests.lammps.structures import STRUCTURES
 from tests.lammps.test_parity import compare
@@ -106,7 +105,7 @@ def check(choices: list[Choice], models: Callable[[str], TestModel], folder: Pat
     decks = [deck_of(choice) for choice in choices]
     lines = []
     for k, deck in enumerate(decks):
-        deck.run = [*measures(deck.centroid), *deck.run, REPORT]
+        deck.run = [*deck.measures(), *deck.run, REPORT]
         write(deck, models(choices[k]["model"]).path, folder / str(k))
         lines += [f"shell cd {k}", f"include {INPUT}", "clear", "shell cd .."]
     (folder / INPUT).write_text("\n".join([*lines, ""]))
@@ -124,7 +123,7 @@ def check(choices: list[Choice], models: Callable[[str], TestModel], folder: Pat
 
 
 def is_tabulated(choice: Choice) -> bool:
-    """Whether radial filters come from tables and, what goes with it, there are no centroid virials."""
+    """Whether radial filters come from tables."""
     return choice["model"] != "panna" and choice["evaluation"] != "backend torch"
 
 
@@ -151,6 +150,5 @@ def deck_of(choice: Choice) -> Deck:
         units=choice["units"],
         newton=choice["newton"],
         options=f"precision {choice['precision']} {choice['evaluation']}",
-        centroid=NO_CENTROIDS if is_tabulated(choice) else "virial",
         pair=OVERLAY if choice["style"] == "overlay" else None,
     )

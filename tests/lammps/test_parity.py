@@ -19,7 +19,7 @@ import pytest
 import yaml
 
 from tests.lammps import reference
-from tests.lammps.deck import NO_CENTROIDS, Deck, Measured, measure
+from tests.lammps.deck import Deck, Measured, measure
 from tests.lammps.models import REFERENCE_ENERGIES, TestModel
 from tests.lammps.reference import Expected
 from tests.lammps.structures import STRUCTURES
@@ -82,10 +82,8 @@ def test_agrees_with_pytorch(
     case, model = CASES[name], models(run.model)
     deck = deck_of(case)
     deck.options += f" {run.options}"
+    # The native engine takes radial filters from tables.
     is_tabulated = "halo" in run.options
-    if is_tabulated:
-        # The native engine has no centroid virials of models with messages, and takes radial filters from tables.
-        deck.centroid = NO_CENTROIDS
     for key in model.potential.info_keys:
         deck.options += f" {key} {case.get('info', {}).get(key, 0)}"
         deck.atoms.info[key] = case.get("info", {}).get(key, 0)
@@ -146,8 +144,7 @@ def compare(found: Measured, expected: Expected, deck: Deck, tolerances: str = "
         assert abs(total - found.virial).max() <= SUM_LIMIT * limit / virial_limit
     assert abs(found.sum_of_energies - found.energy) <= SUM_LIMIT * len(shift)
     assert abs(found.virials - expected.virials).max() <= limit
-    if deck.centroid != NO_CENTROIDS:
-        assert abs(found.centroid_virials - expected.centroid_virials).max() <= limit
+    assert abs(found.centroid_virials - expected.centroid_virials).max() <= limit
 
 
 def symmetric(matrix: np.ndarray) -> np.ndarray:

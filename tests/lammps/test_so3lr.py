@@ -10,7 +10,7 @@ import pytest
 from ase import Atoms
 
 from panna_plus.commands.main import main
-from tests.lammps.deck import NO_CENTROIDS, Deck, launch, measure
+from tests.lammps.deck import Deck, launch, measure
 from tests.lammps.test_messages import flat
 
 pytestmark = [pytest.mark.lammps, pytest.mark.slow]
@@ -45,7 +45,7 @@ def test_published_numbers(name: str, halo: str, model: str, reference_folder: P
     assert np.sqrt((forces**2).mean()) > 0.1
     found = []
     for ranks in (1, 2, 4):
-        deck = Deck(atoms, ELEMENTS[name], options=f"precision double halo {halo}", centroid=NO_CENTROIDS)
+        deck = Deck(atoms, ELEMENTS[name], options=f"precision double halo {halo}")
         result, outcome = measure(deck, model, tmp_path / str(ranks), ranks)
         assert abs(result.energy - energy) < 1e-6 + 1e-7 * abs(energy)
         assert abs(result.forces - forces).max() < 5e-6

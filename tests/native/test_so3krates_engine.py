@@ -12,9 +12,12 @@ from panna_plus.graph import graph_from_atoms, pair_list
 from panna_plus.layers.terms import TermsConfig
 from panna_plus.model_file import read_model
 from panna_plus.native import Engine, image_lists
+from panna_plus.verify.deck import CENTROID, VOIGT, matrices
 from tests.geometries import cluster, crystal, graph_of, largest, predict
+from tests.lammps import reference
 from tests.native.model_files import write_model
-from tests.native.systems import rms, species_of
+from tests.native.systems import disordered_crystal, rms, species_of
+from tests.native.systems import evaluate as evaluate_rows
 from tests.small_so3krates import ELEMENTS, REFERENCE_ENERGIES, VARIANTS, small_so3krates
 
 NO_TERMS = TermsConfig(repulsion=False)
@@ -66,6 +69,36 @@ def test_double_equals_the_model(model):
         assert largest(found.forces - expected.forces.numpy()) < 2e-8 * scale
         for name in engine.details:
             assert found.details[name] == pytest.approx(expected.details[name].numpy(), rel=1e-8, abs=1e-8), name
+
+
+@pytest.mark.parametrize("n_threads", [1, 2])
+def test_centroid_virials_are_those_of_directed_pairs(model, n_threads):
+    """Whichever atom of a pair comes first; their sum is the virial, and nothing else changes when they are wanted."""
+    potential, path = model
+    atoms = disordered_crystal(ELEMENTS, n=24)
+    atoms.pbc = False
+    expected = reference.of_model(potential, atoms)
+    scale = abs(expected.centroid_virials).max()
+    assert rms(expected.forces) > 0.1
+    for order in (np.arange(len(atoms)), np.random.default_rng(0).permutation(len(atoms))):
+        raw = evaluate_rows(Engine(path), atoms[order], n_threads=n_threads, atomic_virials=True).raw
+        found = matrices(raw.centroid_virials, CENTROID)
+        assert abs(found - expected.centroid_virials[order]).max() < 1e-8 * scale
+        assert abs(found.sum(axis=0) - matrices(raw.virial[None], VOIGT)[0]).max() < 1e-10 * scale
+        plain = evaluate_rows(Engine(path), atoms[order], n_threads=n_threads).raw
+        for name in ("energy", "atomic_energies", "forces", "virial"):
+            assert getattr(raw, name) == pytest.approx(getattr(plain, name), rel=1e-11, abs=1e-11 * scale), name
+
+
+def test_centroid_virials_of_neighbors_alone_define_the_heat_flux(model):
+    """With one layer and nothing of long range the energy of an atom is one of its own pairs."""
+    potential, path = model
+    atoms = disordered_crystal(ELEMENTS, n=24)
+    atoms.pbc = False
+    exact = reference.exact_centroid_virials(potential, atoms)
+    raw = evaluate_rows(Engine(path), atoms, atomic_virials=True).raw
+    off = abs(matrices(raw.centroid_virials, CENTROID) - exact).max() / abs(exact).max()
+    assert off < 1e-8 if potential.n_exchanges == 0 else off > 1e-4
 
 
 def test_mixed_is_within_its_bounds(model):
