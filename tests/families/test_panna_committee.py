@@ -178,7 +178,7 @@ def test_other_kinds_of_descriptors_and_lone_atoms_are_refused() -> None:
         (build_potential("panna", bp, ELEMENTS, seed=3), "the type of the descriptor, mbp and bp"),
         (network, "the energy of a lone atom, reference and network"),
     ):
-        with pytest.raises(ModelFileError, match=f"'a' and 'b' differ in {text}: a committee"):
+        with pytest.raises(ModelFileError, match=f"'a' and 'b' differ in {text}: a merged committee"):
             committee_of([member(0), other], ["a", "b"])
 
 

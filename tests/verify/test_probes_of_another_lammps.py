@@ -45,6 +45,12 @@ def lmp(
     return script(folder / "lmp", 'if [ "$1" = "-h" ]; then', *answer, "exit 0", "fi", *run)
 
 
+@pytest.fixture(autouse=True)
+def no_plugins(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What other tests of this process loaded LAMMPS with is not looked at."""
+    monkeypatch.delenv("LAMMPS_PLUGIN_PATH", raising=False)
+
+
 @pytest.fixture
 def plugins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder that every LAMMPS of this shell searches, with a pair style."""
