@@ -22,7 +22,7 @@ from tests.lammps.structures import cluster, one_atom, triclinic, with_helium
 from tests.lammps.test_messages import flat
 from tests.lammps.test_uncertainty import member
 from tests.native.c_interface import engine_library
-from tests.native.test_cuda_emulated import emulated_library, quick_builder
+from tests.native.compiled import emulated_library, sanitized
 from tests.small_model import write_unchecked
 
 pytestmark = pytest.mark.lammps
@@ -55,7 +55,7 @@ def emulated(request: pytest.FixtureRequest) -> Machine:
     if shutil.which("g++") is None:
         pytest.skip("no g++ to compile the emulated CUDA library with")
     sanitizer = subprocess.run(["g++", "-print-file-name=libasan.so"], capture_output=True, text=True).stdout.strip()
-    libraries: dict[str, bytes | Path] = {LIBRARY_NAME: emulated_library(quick_builder(request.config))}
+    libraries: dict[str, bytes | Path] = {LIBRARY_NAME: emulated_library(sanitized(request.config))}
     # LAMMPS itself is not watched: the sanitizer must be there before it is.
     environment = {"LD_PRELOAD": sanitizer, "ASAN_OPTIONS": "detect_leaks=0", "CUDA_VISIBLE_DEVICES": "0"}
     return Machine(libraries, environment)

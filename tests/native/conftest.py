@@ -1,8 +1,11 @@
 """Models of the engine's tests."""
 
+import shutil
+
 import pytest
 
 from panna_plus.native import is_built
+from tests.native.compiled import compile_ahead
 from tests.native.model_files import bp_arrays, mbp_arrays, random_model, write_model
 from tests.native.systems import ELEMENTS
 
@@ -22,6 +25,15 @@ def pytest_collection_modifyitems(items):
         for item in items:
             if "tests/native" in str(item.path):
                 item.add_marker(skip)
+
+
+def pytest_collection_finish(session):
+    """Begin to compile what tests of C++ need if some of them will run."""
+    wanted = {"test_cpp.py", "test_cuda_emulated.py", "test_torch_ops_emulated.py"} & {
+        item.path.name for item in session.items
+    }
+    if wanted and shutil.which("g++") and not session.config.option.collectonly:
+        compile_ahead(session.config)
 
 
 @pytest.fixture(scope="session")

@@ -1,21 +1,12 @@
 """Compile the C++ tests of csrc/tests with sanitizers and run them."""
 
-import os
-import shlex
 import shutil
-import subprocess
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
+from tests.native.compiled import CSRC, READER, THOROUGH, Builder, engine_sources, run, sanitized
 from tests.native.model_files import bp_arrays, committee, mbp_arrays, random_model, write_model
-
-CSRC = Path(__file__).parents[2] / "csrc"
-SANITIZERS = "-fsanitize=address,undefined -fno-sanitize-recover=undefined"
-# Quick to compile: optimization would take most of a minute and change nothing that sanitizers look for.
-QUICK = f"-std=c++17 -O0 -g1 -Wall -Wextra -Wno-psabi {SANITIZERS} -DPANNA_PORTABLE_ONLY"
-THOROUGH = f"-std=c++17 -O1 -g1 -Wall -Wextra -Wno-psabi {SANITIZERS}"
 
 pytestmark = [
     pytest.mark.skipif(shutil.which("g++") is None, reason="no g++ to compile the C++ tests with"),
@@ -23,57 +14,9 @@ pytestmark = [
 ]
 
 
-def run(command: list[str]) -> str:
-    result = subprocess.run(command, capture_output=True, text=True, cwd=CSRC)
-    assert result.returncode == 0, f"{shlex.join(command)}\n{result.stdout}\n{result.stderr}"
-    return result.stdout
-
-
-class Builder:
-    """Compile sources of csrc once per set of flags and link test programs from them."""
-
-    def __init__(self, folder: Path, flags: str):
-        self.folder = folder
-        self.flags = flags.split()
-        self.newest_header = max(p.stat().st_mtime for p in CSRC.rglob("*.h"))
-
-    def object_of(self, line: str) -> Path:
-        """Compile one line of sources.txt, or the name of a test source, unless that was done before."""
-        source, *flags = shlex.split(line)
-        name = source.replace("/", "_")
-        if "-o" in flags:
-            place = flags.index("-o")
-            name, flags = f"{name}_{flags[place + 1]}", flags[:place] + flags[place + 2 :]
-        target = self.folder / f"{name}.o"
-        newest = max(self.newest_header, (CSRC / source).stat().st_mtime)
-        if not target.exists() or target.stat().st_mtime < newest:
-            partial = target.with_suffix(".part.o")
-            run(["g++", *self.flags, "-I.", "-Itests", *flags, "-c", source, "-o", str(partial)])
-            partial.replace(target)
-        return target
-
-    def program(self, test: str, *lines: str) -> str:
-        with ThreadPoolExecutor(os.cpu_count()) as pool:
-            objects = list(pool.map(self.object_of, [f"tests/{test}.cpp", *lines]))
-        target = self.folder / test
-        run(["g++", *self.flags, "-o", str(target), *map(str, objects), "-pthread"])
-        return str(target)
-
-
-def engine_sources(*, portable_only: bool) -> list[str]:
-    """Return the lines of sources.txt that a test program links: all but the C interface."""
-    lines = [line for line in (CSRC / "sources.txt").read_text().splitlines() if line.strip()]
-    lines = [line for line in lines if not line.startswith("c_api/")]
-    return [line for line in lines if "-march" not in line] if portable_only else lines
-
-
-READER = ("model_file/", "potential/", "system/", "cpu/panna_reference")
-
-
 @pytest.fixture(scope="module")
 def quick(request) -> Builder:
-    # Kept between runs, so that only what changed is compiled again.
-    return Builder(request.config.cache.mkdir("native_sanitized"), QUICK)
+    return sanitized(request.config)
 
 
 @pytest.fixture(scope="module")

@@ -1,17 +1,24 @@
 """Run the CUDA sources without a GPU: compiled as C++ with csrc/cuda/emulation, under sanitizers."""
 
-import os
 import platform
 import shutil
 import subprocess
-from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import pytest
 
-from panna_plus.native.cuda_building import LIBRARY_NAME
+from tests.native.compiled import (
+    EMULATED,
+    INCLUDES,
+    READER,
+    SANITIZERS,
+    Builder,
+    emulated_library,
+    emulated_sources,
+    engine_sources,
+    run,
+    sanitized,
+)
 from tests.native.model_files import DEVICE_MODELS, write_model
-from tests.native.test_cpp import CSRC, QUICK, READER, SANITIZERS, Builder, engine_sources, run
 
 pytestmark = [
     pytest.mark.skipif(shutil.which("g++") is None, reason="no g++ to compile the C++ tests with"),
@@ -19,20 +26,8 @@ pytestmark = [
     pytest.mark.timeout(1800),
 ]
 
-# Objects that a shared library can hold, apart from those of the engine.
-EMULATED = "-fPIC -Wno-unknown-pragmas -o emulated"
-INCLUDES = "-Icuda/emulation"
 # For the thread sanitizer: what fibers exchange is the emulation's own affair.
 MACHINERY = f"cuda/emulation/emulation.cpp {EMULATED} -fno-sanitize=thread -DPANNA_FIBER_THREADS"
-
-
-def emulated_sources(*, library: bool = False) -> list[str]:
-    """Return lines for the Builder: the CUDA sources, and with `library` all that the CUDA library holds."""
-    lines = [line for line in (CSRC / "cuda/sources.txt").read_text().splitlines() if line and line[0] != "#"]
-    lines = [line for line in lines if line.startswith("cuda/") or library]
-    # C++ whatever the suffix says.
-    compiled = [f"{line} -x c++ {EMULATED}" if line.endswith(".cu") else f"{line} {EMULATED}" for line in lines]
-    return [*compiled, f"cuda/emulation/emulation.cpp {EMULATED}"]
 
 
 def reference_sources() -> list[str]:
@@ -43,24 +38,9 @@ def program(builder: Builder, name: str) -> str:
     return builder.program(name, *reference_sources(), *emulated_sources())
 
 
-def quick_builder(config: pytest.Config) -> Builder:
-    """Return a builder whose objects are kept between runs and shared with other modules."""
-    assert config.cache is not None
-    return Builder(config.cache.mkdir("native_sanitized"), f"{QUICK} {INCLUDES}")
-
-
-def emulated_library(builder: Builder) -> Path:
-    """Build what takes the place of libpanna_plus_cuda.so: with the emulation in place of CUDA."""
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        objects = list(pool.map(builder.object_of, emulated_sources(library=True)))
-    library = builder.folder / LIBRARY_NAME
-    run(["g++", *builder.flags, "-shared", "-o", str(library), *map(str, objects)])
-    return library
-
-
 @pytest.fixture(scope="module")
 def quick(request) -> Builder:
-    return quick_builder(request.config)
+    return sanitized(request.config)
 
 
 @pytest.fixture(scope="module")

@@ -13,12 +13,10 @@ import sys
 from pathlib import Path
 
 import pytest
-import torch
 
 from panna_plus.native.building import TORCH_FLAGS, torch_folder
 from panna_plus.native.library import library_path
-from tests.native.test_cpp import Builder, run
-from tests.native.test_cuda_emulated import INCLUDES, emulated_library
+from tests.native.compiled import emulated_library, for_torch, run
 
 pytestmark = [
     pytest.mark.skipif(shutil.which("g++") is None, reason="no g++ to compile the emulation with"),
@@ -39,9 +37,8 @@ def torch_lines() -> tuple[str, list[str]]:
 @pytest.fixture(scope="module")
 def emulated_device(request) -> Path:
     """A folder with the device of torch, the engine, and beside it the emulated CUDA library."""
-    # Kept between runs, so that only what changed is compiled again.
-    folder = request.config.cache.mkdir(f"cuda_for_torch_{torch.__version__}")
-    builder = Builder(folder, f"-std=c++17 -O1 {INCLUDES}")
+    builder = for_torch(request.config)
+    folder = builder.folder
     emulated_library(builder)
     device, libraries = torch_lines()
     run(["g++", "-shared", "-o", str(folder / "torch_device.so"), str(builder.object_of(device)), *libraries])
