@@ -127,21 +127,25 @@ def need_stock_lammps() -> None:
         pytest.skip("about the pair style of the stock LAMMPS")
 
 
-def launch(folder: Path, ranks: int = 1, environment: dict[str, str] | None = None) -> Outcome:
+def launch(
+    folder: Path, ranks: int = 1, environment: dict[str, str] | None = None, seconds: float = TIME_LIMIT
+) -> Outcome:
     """Run `in.lammps` in a folder; one rank runs without mpiexec, as people do."""
     if ranks > 1 and OTHER_LAMMPS and build_of(OTHER_LAMMPS).mpi.family == NO_MPI:
         pytest.skip(f"{OTHER_LAMMPS} was compiled without MPI")
     environment = {**({"LAMMPS_PLUGIN_PATH": str(OTHER_PLUGIN)} if OTHER_PLUGIN else {}), **(environment or {})}
-    outcome = finish(lammps_command(ranks, OTHER_LAMMPS), folder, environment)
+    outcome = finish(lammps_command(ranks, OTHER_LAMMPS), folder, environment, seconds)
     if OTHER_LAMMPS and (missing := NO_PACKAGE.search(re.sub(r"\s+", " ", outcome.text))):
         pytest.skip(f"{OTHER_LAMMPS} was compiled without the package {missing[1]}")
     return outcome
 
 
-def finish(command: list[str], folder: Path, environment: dict[str, str] | None = None) -> Outcome:
+def finish(
+    command: list[str], folder: Path, environment: dict[str, str] | None = None, seconds: float = TIME_LIMIT
+) -> Outcome:
     """Run a command to its end and keep what it printed."""
-    done = run(command, TIME_LIMIT, folder, {**SMALL_RUN, **(environment or {})})
-    assert not done.timed_out, f"{command} took longer than {TIME_LIMIT} s: {done.text[-3000:]}"
+    done = run(command, seconds, folder, {**SMALL_RUN, **(environment or {})})
+    assert not done.timed_out, f"{command} took longer than {seconds} s: {done.text[-3000:]}"
     return Outcome(done.returncode, done.text, folder)
 
 

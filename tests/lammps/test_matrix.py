@@ -39,6 +39,8 @@ OVERLAY = [
     "pair_coeff * * lj/cut 0.02 1.9",
 ]
 Choice = dict[str, str]
+# More ranks than processors wait for each other in busy loops.
+SECONDS_PER_DECK = 5.0
 
 
 def whole() -> Iterator[Choice]:
@@ -92,6 +94,7 @@ def test_pairs_of_values(ranks: str, models: Callable[[str], TestModel], folder:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1800)
 @pytest.mark.parametrize("ranks", AXES["ranks"])
 @pytest.mark.parametrize("structure", AXES["structure"])
 @pytest.mark.usefixtures("torch_backend")
@@ -109,7 +112,7 @@ def check(choices: list[Choice], models: Callable[[str], TestModel], folder: Pat
         write(deck, models(choices[k]["model"]).path, folder / str(k))
         lines += [f"shell cd {k}", f"include {INPUT}", "clear", "shell cd .."]
     (folder / INPUT).write_text("\n".join([*lines, ""]))
-    outcome = launch(folder, int(choices[0]["ranks"]))
+    outcome = launch(folder, int(choices[0]["ranks"]), seconds=SECONDS_PER_DECK * len(choices) + 60)
     assert outcome.returncode == 0, outcome.text[-3000:]
     expected: dict[tuple[str, ...], reference.Expected] = {}
     for k, (choice, deck) in enumerate(zip(choices, decks, strict=True)):
